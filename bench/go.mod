@@ -1,0 +1,3 @@
+module github.com/greenroom-dev/greenroom/bench
+
+go 1.26

@@ -1,0 +1,70 @@
+package release
+
+import "time"
+
+// Observation is what a platform and the hops saw. What is missing has not
+// been seen: a version that is not in Versions does not run.
+type Observation struct {
+	Versions map[string]VersionStatus // by ID
+	Stamps   map[string]StampStatus
+	Hooks    map[string]HookStatus // by RunHook.ID
+	Drops    map[string][]Drop     // by stamp
+}
+
+// VersionStatus is how a version is doing.
+type VersionStatus struct {
+	Ready    int    // instances that take requests
+	Replicas int    // instances that the platform was last asked for; 0: named by endpoints
+	Failed   string // why the platform gave up before the version was ever ready
+	Stopping bool
+	Gone     bool // it ran and no process of it is left
+}
+
+// StampStatus is what the hops know of a stamp.
+type StampStatus struct {
+	InFlight int64
+	LastSeen time.Time // by any hop; zero: never
+}
+
+// HookStatus is how a hook is doing.
+type HookStatus struct {
+	Running bool
+	Passed  bool   // when not Running
+	Message string // why not
+}
+
+// Action is something to be done after the State was persisted. Doing one
+// twice does no harm.
+type Action interface{ action() }
+
+// Run makes a version run with its replicas.
+type Run struct{ Version string }
+
+// Stop gives a version no new requests, lets it end its old ones for Drain and
+// ends it.
+type Stop struct {
+	Version string
+	Drain   time.Duration
+}
+
+// Forget removes what is left of a version that no release speaks of any more.
+type Forget struct{ Version string }
+
+// EndView tells and ends the streams that still belong to a view that has
+// ended.
+type EndView struct{ Stamp string }
+
+// RunHook runs one hook of a release. ID is the same when a crash makes it run
+// again.
+type RunHook struct {
+	ID      string
+	Release string
+	Moment  Moment
+	Index   int // position among the moment's hooks
+}
+
+func (Run) action()     {}
+func (Stop) action()    {}
+func (Forget) action()  {}
+func (EndView) action() {}
+func (RunHook) action() {}

@@ -1,0 +1,226 @@
+package release
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Baseline is the stamp of the view that serves before the first release.
+const Baseline = "baseline"
+
+// State is everything that releases of one fleet have come to. It is one
+// value, persisted whole.
+type State struct {
+	Revision uint64             `json:"revision"` // raised by one with every change
+	Services map[string]Service `json:"services"`
+	Versions map[string]Version `json:"versions"` // by ID: all that a view or a release speaks of
+	Views    map[string]View    `json:"views"`    // by stamp; an ended view is not among them
+	Default  string             `json:"default"`  // stamp that ordinary requests get
+	Settled  string             `json:"settled"`  // stamp of the view last settled
+	Releases map[string]Release `json:"releases"` // by name; the last History ended ones stay
+	Live     map[string]string  `json:"live"`     // names that were ever Live → UID; never used again
+	Pin      *Pin               `json:"pin,omitempty"`
+	Epoch    uint64             `json:"epoch"` // of the stage, raised by every switch
+	Settings Settings           `json:"settings"`
+
+	// Pending are the events of the change that made this State. Whoever
+	// persists it appends them to the log in the same write and clears them.
+	Pending []Event `json:"-"`
+}
+
+// Settings are the fleet's own rules for its releases.
+type Settings struct {
+	Quiet   time.Duration `json:"quiet"`   // how long no hop must have seen a stamp before it ends
+	Pinning time.Duration `json:"pinning"` // how long browsers may stay on the former view; 0: not at all
+	History int           `json:"history"` // how many ended releases are kept
+}
+
+// Service is what the state machine needs to know of one.
+type Service struct {
+	Drain time.Duration `json:"drain"` // how long its requests may outlive their view
+}
+
+// Version is one immutable way to run a service.
+type Version struct {
+	ID       string `json:"id"`
+	Service  string `json:"service"`
+	Name     string `json:"name"`
+	Digest   string `json:"digest"`   // two versions with one ID and two digests are a mistake
+	Replicas int    `json:"replicas"` // instances that must be ready; 0: something else runs it, and one endpoint will do
+}
+
+// capacity is how many instances make the version ready.
+func (v Version) capacity() int { return max(v.Replicas, 1) }
+
+// View is a whole map service → version. Its versions never change while it
+// exists, but for services that join or leave the fleet.
+type View struct {
+	Stamp       string            `json:"stamp"`
+	Release     string            `json:"release,omitempty"` // empty: the baseline
+	Over        string            `json:"over,omitempty"`    // stamp of the view it was built upon
+	Versions    map[string]string `json:"versions"`          // service → version ID
+	EndingSince time.Time         `json:"endingSince,omitzero"`
+}
+
+// Ending reports whether no new request is stamped with the view any more.
+func (v View) Ending() bool { return !v.EndingSince.IsZero() }
+
+// Pin lets browser sessions that began on Stamp stay there until Until.
+type Pin struct {
+	Stamp string    `json:"stamp"`
+	Until time.Time `json:"until"`
+}
+
+// Event is one transition, for the log.
+type Event struct {
+	Time    time.Time `json:"time"`
+	Type    string    `json:"type"`
+	Release string    `json:"release,omitempty"`
+	Who     string    `json:"who"`
+	Why     string    `json:"why,omitempty"`
+	Message string    `json:"message"`
+}
+
+// New returns the State of a fleet in which first serves as the baseline.
+func New(services map[string]Service, first []Version, settings Settings, by Actor, now time.Time) State {
+	s := State{
+		Services: services,
+		Versions: map[string]Version{},
+		Views:    map[string]View{},
+		Default:  Baseline,
+		Settled:  Baseline,
+		Releases: map[string]Release{},
+		Live:     map[string]string{},
+		Epoch:    1,
+		Settings: settings,
+	}
+	view := View{Stamp: Baseline, Versions: map[string]string{}}
+	for _, v := range first {
+		s.Versions[v.ID] = v
+		view.Versions[v.Service] = v.ID
+	}
+	s.Views[Baseline] = view
+	d := s.edit(by, now)
+	d.event("FleetStarted", "", "the fleet begins with "+countOf(len(first), "service"))
+	return d.done()
+}
+
+// Serving is what ordinary requests get now.
+type Serving struct {
+	Release string    `json:"release"` // a release's name, or baseline
+	Stamp   string    `json:"stamp"`
+	Since   time.Time `json:"since,omitzero"`
+	Until   time.Time `json:"until,omitzero"`   // it can be rolled back until then; zero: it can not
+	Before  string    `json:"before,omitempty"` // what a rollback returns to: a release's name, or baseline
+}
+
+// Serving says what ordinary requests get now, and what a rollback returns to.
+func (s State) Serving() Serving {
+	out := Serving{Release: s.nameOf(s.Default), Stamp: s.Default}
+	if r, ok := s.Releases[out.Release]; ok {
+		out.Since = r.Since
+		if r.Phase == Live {
+			out.Until = r.WindowEnds
+			out.Before = s.nameOf(r.Former)
+		}
+	}
+	return out
+}
+
+func (s State) nameOf(stamp string) string {
+	if name := s.Views[stamp].Release; name != "" {
+		return name
+	}
+	return Baseline
+}
+
+// DefaultVersion returns the ID of the version of service that ordinary
+// requests get, or "".
+func (s State) DefaultVersion(service string) string {
+	return s.Views[s.Default].Versions[service]
+}
+
+// Desired returns the IDs of all versions that have to run, sorted.
+func (s State) Desired() []string {
+	want := map[string]bool{}
+	for _, v := range s.Views {
+		for _, id := range v.Versions {
+			want[id] = true
+		}
+	}
+	for _, r := range s.Releases {
+		if !r.Phase.previewable() || r.Phase == Preparing && !s.hooksPassed(r, Prepare) {
+			continue
+		}
+		for _, id := range r.Versions {
+			want[id] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(want))
+}
+
+// live returns the release in phase Live.
+func (s State) live() (Release, bool) { return s.inPhase(Live) }
+
+func (s State) inPhase(p Phase) (Release, bool) {
+	for _, r := range s.Releases {
+		if r.Phase == p {
+			return r, true
+		}
+	}
+	return Release{}, false
+}
+
+// draft is a State under change: its top-level maps are its own.
+type draft struct {
+	State
+	by      Actor
+	now     time.Time
+	changes int
+}
+
+func (s State) edit(by Actor, now time.Time) *draft {
+	s.Services = maps.Clone(s.Services)
+	s.Versions = maps.Clone(s.Versions)
+	s.Views = maps.Clone(s.Views)
+	s.Releases = maps.Clone(s.Releases)
+	s.Live = maps.Clone(s.Live)
+	s.Pending = slices.Clip(s.Pending)
+	return &draft{State: s, by: by, now: now}
+}
+
+// done returns the changed State, or the one it began as.
+func (d *draft) done() State {
+	if d.changes > 0 {
+		d.Revision++
+	}
+	return d.State
+}
+
+func (d *draft) put(r Release) {
+	d.Releases[r.Name] = r
+	d.changes++
+}
+
+// enter puts r into a phase.
+func (d *draft) enter(r Release, p Phase, reason string) Release {
+	r.Phase, r.Since, r.Reason = p, d.now, reason
+	d.put(r)
+	return r
+}
+
+func (d *draft) event(kind, release, message string) {
+	d.Pending = append(d.Pending, Event{
+		Time: d.now, Type: kind, Release: release, Who: d.by.Who, Why: d.by.Why, Message: message,
+	})
+	d.changes++
+}
+
+func countOf(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}

@@ -1,0 +1,455 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/greenroom-dev/greenroom/api/v1alpha1"
+)
+
+// maxValues bounds how many values one text may stand for once its aliases
+// are followed, so that a short text cannot fill the memory.
+const maxValues = 200_000
+
+// decoder fills a document type from a parsed text, notes where everything
+// stands, and complains about all that does not fit rather than the first.
+type decoder struct {
+	*problems
+	anchors  map[string]ast.Node
+	values   int
+	tooLarge bool
+}
+
+// node follows anchors and aliases to what they stand for; nil, with a
+// complaint, where that is nothing.
+func (d *decoder) node(n ast.Node, p path) ast.Node {
+	for hops := 0; ; hops++ {
+		switch t := n.(type) {
+		case *ast.AnchorNode:
+			n = t.Value
+		case *ast.AliasNode:
+			name := t.Value.GetToken().Value
+			to, ok := d.anchors[name]
+			if !ok || hops > 20 {
+				d.add(start(t), p, "an anchor &"+name+" must stand before its alias", fmt.Sprintf("`*%s` stands for nothing", name))
+				return nil
+			}
+			n = to
+		case *ast.TagNode:
+			d.add(start(t), p, "remove it", fmt.Sprintf("tags such as `%s` are not supported", t.Start.Value))
+			return nil
+		default:
+			return n
+		}
+	}
+}
+
+// start is where a node's text begins.
+func start(n ast.Node) position {
+	switch t := n.(type) {
+	case *ast.MappingNode:
+		if !t.IsFlowStyle && len(t.Values) > 0 {
+			return start(t.Values[0])
+		}
+	case *ast.MappingValueNode:
+		return start(t.Key)
+	}
+	tok := n.GetToken()
+	if tok == nil || tok.Position == nil {
+		return position{}
+	}
+	return position{tok.Position.Line, tok.Position.Column}
+}
+
+// value decodes n into v, which is settable.
+func (d *decoder) value(n ast.Node, v reflect.Value, p path) {
+	if d.values++; d.values > maxValues {
+		if !d.tooLarge {
+			d.tooLarge = true
+			d.add(start(n), p, "write it out with fewer aliases, or split the fleet",
+				fmt.Sprintf("the document stands for more than %d values", maxValues))
+		}
+		return
+	}
+	if _, ok := d.src.values[p]; !ok {
+		d.src.values[p] = start(n)
+	}
+	if n = d.node(n, p); n == nil {
+		return
+	}
+	if _, null := n.(*ast.NullNode); null {
+		if v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.String {
+			return
+		}
+		d.at(p, "give it a value, or remove the line", "%s has no value", shown(p))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.values--
+		d.value(n, v.Elem(), p)
+	case reflect.Struct:
+		d.object(n, v, p)
+	case reflect.Map:
+		d.textMap(n, v, p)
+	case reflect.Slice:
+		d.list(n, v, p)
+	default:
+		d.scalar(n, v, p)
+	}
+}
+
+// pair is one key of a map with its value.
+type pair struct {
+	key   string
+	at    position
+	value ast.Node
+}
+
+// pairs lists a map's keys, merged ones (<<) last and only where they are not
+// given; false, with a complaint, if n is no map.
+func (d *decoder) pairs(n ast.Node, p path, depth int) ([]pair, bool) {
+	var entries []*ast.MappingValueNode
+	switch t := n.(type) {
+	case *ast.MappingNode:
+		entries = t.Values
+	case *ast.MappingValueNode:
+		entries = []*ast.MappingValueNode{t}
+	default:
+		d.mismatch(n, p, "a map")
+		return nil, false
+	}
+	var out, merged []pair
+	seen := map[string]position{}
+	for _, e := range entries {
+		if d.values++; d.values > maxValues || depth > 20 {
+			break
+		}
+		if e.Key.IsMergeKey() {
+			merged = append(merged, d.merge(e.Value, p, depth)...)
+			continue
+		}
+		key, at, ok := keyOf(e.Key)
+		if !ok {
+			d.add(at, p, "use a plain word as the key", "this key is not a text")
+			continue
+		}
+		if first, twice := seen[key]; twice {
+			d.add(at, p.field(key), "remove one of the two", fmt.Sprintf("`%s` is given twice, first in line %d", key, first.line))
+			continue
+		}
+		seen[key] = at
+		out = append(out, pair{key, at, e.Value})
+	}
+	for _, m := range merged {
+		if _, given := seen[m.key]; !given {
+			seen[m.key] = m.at
+			out = append(out, m)
+		}
+	}
+	return out, true
+}
+
+// merge lists what a merge key (<<) brings in: a map or a list of maps.
+func (d *decoder) merge(n ast.Node, p path, depth int) []pair {
+	if n = d.node(n, p); n == nil {
+		return nil
+	}
+	if list, ok := n.(*ast.SequenceNode); ok {
+		var out []pair
+		for _, one := range list.Values {
+			if one = d.node(one, p); one != nil {
+				more, _ := d.pairs(one, p, depth+1)
+				out = append(out, more...)
+			}
+		}
+		return out
+	}
+	out, _ := d.pairs(n, p, depth+1)
+	return out
+}
+
+func keyOf(k ast.MapKeyNode) (string, position, bool) {
+	var n ast.Node = k
+	at := start(n)
+	if t, ok := n.(*ast.MappingKeyNode); ok {
+		n = t.Value
+	}
+	switch n.(type) {
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value, at, true
+	}
+	return "", at, false
+}
+
+// object decodes a map into a struct by its json names.
+func (d *decoder) object(n ast.Node, v reflect.Value, p path) {
+	pairs, ok := d.pairs(n, p, 0)
+	if !ok {
+		return
+	}
+	known := fieldsOf(v.Type())
+	given := map[string]bool{}
+	for _, e := range pairs {
+		where := p.field(e.key)
+		i := slices.IndexFunc(known, func(f field) bool { return f.name == e.key })
+		if i < 0 {
+			d.add(e.at, where, did(e.key, names(known)), fmt.Sprintf("unknown field `%s`", e.key))
+			continue
+		}
+		given[e.key] = true
+		d.src.keys[where] = e.at
+		d.value(e.value, v.Field(known[i].index), where)
+	}
+	for _, f := range known {
+		if f.required && !given[f.name] {
+			d.at(p, "", "%s lacks the field `%s`", shown(p), f.name)
+		}
+	}
+}
+
+// textMap decodes a map of texts: environment variables.
+func (d *decoder) textMap(n ast.Node, v reflect.Value, p path) {
+	pairs, ok := d.pairs(n, p, 0)
+	if !ok {
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, e := range pairs {
+		where := p.field(e.key)
+		d.src.keys[where] = e.at
+		d.hide(e.value)
+		one := reflect.New(v.Type().Elem()).Elem()
+		d.value(e.value, one, where)
+		v.SetMapIndex(reflect.ValueOf(e.key), one)
+	}
+}
+
+// hide keeps a value out of excerpts.
+func (d *decoder) hide(n ast.Node) {
+	if a, ok := n.(*ast.AnchorNode); ok {
+		n = a.Value
+	}
+	if _, ok := n.(ast.ScalarNode); !ok || n.GetToken() == nil {
+		return
+	}
+	at := start(n)
+	length := len([]rune(strings.TrimSpace(n.GetToken().Origin)))
+	d.src.secrets[at.line] = append(d.src.secrets[at.line], span{at.column, at.column + length})
+}
+
+func (d *decoder) list(n ast.Node, v reflect.Value, p path) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.mismatch(n, p, "a list")
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
+	for i, one := range seq.Values {
+		d.value(one, v.Index(i), p.index(i))
+	}
+}
+
+func (d *decoder) scalar(n ast.Node, v reflect.Value, p path) {
+	switch v.Kind() {
+	case reflect.String:
+		switch t := n.(type) {
+		case *ast.StringNode:
+			v.SetString(t.Value)
+		case *ast.LiteralNode:
+			v.SetString(t.Value.Value)
+		default:
+			d.notText(n, v.Type(), p)
+		}
+	case reflect.Bool:
+		if t, ok := n.(*ast.BoolNode); ok {
+			v.SetBool(t.Value)
+			return
+		}
+		d.mismatch(n, p, "true or false")
+	case reflect.Int:
+		if t, ok := n.(*ast.IntegerNode); ok {
+			switch i := t.Value.(type) {
+			case int64:
+				v.SetInt(i)
+				return
+			case uint64:
+				if i <= 1<<53 {
+					v.SetInt(int64(i))
+					return
+				}
+			}
+		}
+		d.mismatch(n, p, "a whole number")
+	default:
+		// A new kind of field needs a case here; the tests that decode every
+		// field of every type find it.
+		d.mismatch(n, p, "nothing known")
+	}
+}
+
+// notText complains about a number or a truth value where a text belongs.
+func (d *decoder) notText(n ast.Node, t reflect.Type, p path) {
+	number := n.Type() == ast.IntegerType || n.Type() == ast.FloatType
+	text := n.GetToken().Value
+	switch {
+	case number && t == reflect.TypeFor[v1alpha1.Duration]():
+		d.at(p, fmt.Sprintf("units are ms, s, m, h and d; did you mean `%ss`?", text), "%s is a duration without a unit", shown(p))
+	case number && t == reflect.TypeFor[v1alpha1.Percent]():
+		d.at(p, fmt.Sprintf("did you mean `%s%%`?", text), "%s is a percentage without its sign", shown(p))
+	case number || n.Type() == ast.BoolType:
+		hint := "put it in quotes"
+		if !d.secret(p) {
+			hint = fmt.Sprintf("put it in quotes: \"%s\"", text)
+		}
+		d.at(p, hint, "%s wants a text, this is %s", shown(p), kindOf(n))
+	default:
+		d.mismatch(n, p, "a text")
+	}
+}
+
+// secret tells whether p lies in a map of environment variables.
+func (d *decoder) secret(p path) bool { return strings.Contains(string(p), ".env.") }
+
+func (d *decoder) mismatch(n ast.Node, p path, want string) {
+	hint := ""
+	switch n.(type) {
+	case *ast.StringNode, *ast.LiteralNode:
+		if want == "a whole number" || want == "true or false" {
+			hint = "write it without quotes"
+		}
+		if want == "a list" && !d.secret(p) {
+			hint = "put it in brackets: [" + n.GetToken().Value + "]"
+		}
+	}
+	d.at(p, hint, "%s wants %s, this is %s", shown(p), want, kindOf(n))
+}
+
+func kindOf(n ast.Node) string {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a map"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.StringNode, *ast.LiteralNode:
+		return "a text"
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return "a number"
+	case *ast.BoolNode:
+		return "a truth value"
+	case *ast.NullNode:
+		return "nothing"
+	}
+	return "something else"
+}
+
+// shown names a place for people: the last field of the path in backticks,
+// "this entry" for the entry of a list.
+func shown(p path) string {
+	s := string(p)
+	if s == "" {
+		return "the document"
+	}
+	if strings.HasSuffix(s, "]") {
+		up, _ := p.parent()
+		return "an entry of " + shown(up)
+	}
+	if i := strings.Index(s, ".env."); i >= 0 {
+		return "`" + s[i+len(".env."):] + "`"
+	}
+	return "`" + s[strings.LastIndexByte(s, '.')+1:] + "`"
+}
+
+// field is one field of a document type.
+type field struct {
+	name     string
+	index    int
+	required bool
+}
+
+func fieldsOf(t reflect.Type) []field {
+	var out []field
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		out = append(out, field{name, i, !strings.Contains(options, "omit")})
+	}
+	return out
+}
+
+func names(fields []field) []string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = f.name
+	}
+	return out
+}
+
+// anchorsOf collects a document's anchors by name.
+func anchorsOf(body ast.Node, p *problems) map[string]ast.Node {
+	found := map[string]ast.Node{}
+	ast.Walk(visitor(func(n ast.Node) {
+		a, ok := n.(*ast.AnchorNode)
+		if !ok || a.Name == nil || a.Value == nil {
+			return
+		}
+		name := a.Name.GetToken().Value
+		if _, twice := found[name]; twice {
+			p.add(start(a), "", "give it another name", fmt.Sprintf("the anchor `&%s` is defined twice", name))
+			return
+		}
+		found[name] = a.Value
+	}), body)
+	return found
+}
+
+type visitor func(ast.Node)
+
+// Visit calls the function for every node.
+func (v visitor) Visit(n ast.Node) ast.Visitor {
+	v(n)
+	return v
+}
+
+// The bounds of nesting and of rarely used marks keep a hostile text from
+// exhausting the parser, which recurses; no honest document comes near.
+const (
+	maxTokens  = 150_000
+	maxNesting = 64
+	maxMarks   = 1000
+)
+
+// tooDeep finds the token at which a text exceeds the bounds.
+func tooDeep(tokens token.Tokens) (*token.Token, string) {
+	if len(tokens) > maxTokens {
+		return tokens[maxTokens], fmt.Sprintf("the document has more than %d words", maxTokens)
+	}
+	flow, run, marks := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			flow++
+		case token.MappingEndType, token.SequenceEndType:
+			flow--
+		case token.AnchorType, token.AliasType, token.TagType, token.MappingKeyType, token.MergeKeyType:
+			marks++
+		}
+		if t.Type == token.SequenceEntryType {
+			run++
+		} else {
+			run = 0
+		}
+		if flow > maxNesting || run > maxNesting {
+			return t, fmt.Sprintf("the document is nested more than %d deep", maxNesting)
+		}
+		if marks > maxMarks {
+			return t, fmt.Sprintf("the document has more than %d anchors, aliases and tags", maxMarks)
+		}
+	}
+	return nil, ""
+}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// path names a place inside a document: spec.services[0].run.command[0]. The
+// empty path is the document itself.
+type path string
+
+func (p path) field(name string) path {
+	if p == "" {
+		return path(name)
+	}
+	return p + "." + path(name)
+}
+
+func (p path) index(i int) path { return p + path("["+strconv.Itoa(i)+"]") }
+
+// parent drops the last step; false at the document itself.
+func (p path) parent() (path, bool) {
+	i := strings.LastIndexAny(string(p), ".[")
+	if i < 0 {
+		return "", p != ""
+	}
+	return p[:i], true
+}
+
+// position is a place in a source, both from 1; the zero position is nowhere.
+type position struct{ line, column int }
+
+// span is part of a line that excerpts must not show.
+type span struct{ from, to int } // columns from 1, to excluded
+
+// source is the text of one document and where its parts stand.
+type source struct {
+	name    string // file name, or - for standard input
+	dir     string // absolute; what relative paths are relative to
+	lines   []string
+	flags   bool // made of command-line flags, one a line: no line numbers
+	keys    map[path]position
+	values  map[path]position
+	secrets map[int][]span // by line
+}
+
+// of returns a source for another document of the same text.
+func (s *source) of() *source {
+	return &source{
+		name: s.name, dir: s.dir, lines: s.lines, flags: s.flags,
+		keys: map[path]position{}, values: map[path]position{}, secrets: map[int][]span{},
+	}
+}
+
+// where is the place of the value at p, or of the nearest part around it that
+// the document has.
+func (s *source) where(p path) position {
+	for {
+		if pos, ok := s.values[p]; ok {
+			return pos
+		}
+		up, ok := p.parent()
+		if !ok {
+			return position{}
+		}
+		p = up
+	}
+}
+
+func (s *source) file(pos position) string {
+	if s.flags && pos.line >= 1 && pos.line <= len(s.lines) {
+		return "--set " + s.lines[pos.line-1]
+	}
+	if s.name == "-" {
+		return "standard input"
+	}
+	return s.name
+}
+
+func (s *source) line(pos position) int {
+	if s.flags {
+		return 0
+	}
+	return pos.line
+}
+
+func (s *source) column(pos position) int {
+	if s.flags {
+		return 0
+	}
+	return pos.column
+}
+
+// excerptWidth bounds an excerpt's line, in characters.
+const excerptWidth = 100
+
+// excerpt is the line at pos with a caret below it. Values of environment
+// variables are masked: excerpts end up in logs.
+func (s *source) excerpt(pos position) string {
+	if s.flags || pos.line < 1 || pos.line > len(s.lines) {
+		return ""
+	}
+	line := []rune(strings.TrimRight(s.lines[pos.line-1], "\r"))
+	for i, r := range line {
+		if r < ' ' || r == utf8.RuneError {
+			line[i] = ' '
+		}
+	}
+	for _, m := range s.secrets[pos.line] {
+		for i := m.from - 1; i < m.to-1 && i < len(line); i++ {
+			line[i] = '*'
+		}
+	}
+	caret := min(max(pos.column, 1), len(line)+1) - 1
+	from := 0
+	if caret > excerptWidth*3/4 {
+		from = caret - excerptWidth*3/4
+	}
+	line = line[from:]
+	caret -= from
+	if len(line) > excerptWidth {
+		line = line[:excerptWidth]
+	}
+	number := fmt.Sprintf("%4d", pos.line)
+	return fmt.Sprintf("%s | %s\n%s | %s^", number, string(line),
+		strings.Repeat(" ", len(number)), strings.Repeat(" ", caret))
+}

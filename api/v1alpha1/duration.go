@@ -47,8 +47,13 @@ func (d Duration) Parse() (time.Duration, error) {
 	return days + t, nil
 }
 
-// DurationOf writes t the short way: "1h" rather than "1h0m0s".
+// DurationOf writes t the short way: "1h" rather than "1h0m0s", and whole days
+// from two on as such.
 func DurationOf(t time.Duration) Duration {
+	const day = 24 * time.Hour
+	if t >= 2*day && t%day == 0 {
+		return Duration(fmt.Sprintf("%dd", t/day))
+	}
 	s := t.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -86,7 +86,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, p path) {
 		if v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.String {
 			return
 		}
-		d.at(p, "give it a value, or remove the line", "%s has no value", shown(p))
+		d.atKey(p, "give it a value, or remove it", "%s has no value", shown(p))
 		return
 	}
 	switch v.Kind() {
@@ -195,12 +195,13 @@ func (d *decoder) object(n ast.Node, v reflect.Value, p path) {
 		return
 	}
 	known := fieldsOf(v.Type())
-	given := map[string]bool{}
+	given := map[string]bool{} // or meant, by the looks of it
 	for _, e := range pairs {
 		where := p.field(e.key)
 		i := slices.IndexFunc(known, func(f field) bool { return f.name == e.key })
 		if i < 0 {
-			d.add(e.at, where, did(e.key, names(known)), fmt.Sprintf("unknown field `%s`", e.key))
+			d.add(e.at, where, did(e.key, names(known)), fmt.Sprintf("unknown field `%s`", cut(e.key)))
+			given[nearest(e.key, names(known))] = true
 			continue
 		}
 		given[e.key] = true
@@ -325,7 +326,7 @@ func (d *decoder) mismatch(n ast.Node, p path, want string) {
 			hint = "write it without quotes"
 		}
 		if want == "a list" && !d.secret(p) {
-			hint = "put it in brackets: [" + n.GetToken().Value + "]"
+			hint = "write it as a list: [" + strings.Join(strings.Fields(n.GetToken().Value), ", ") + "]"
 		}
 	}
 	d.at(p, hint, "%s wants %s, this is %s", shown(p), want, kindOf(n))
@@ -339,7 +340,9 @@ func kindOf(n ast.Node) string {
 		return "a list"
 	case *ast.StringNode, *ast.LiteralNode:
 		return "a text"
-	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+	case *ast.FloatNode:
+		return "a fraction"
+	case *ast.IntegerNode, *ast.InfinityNode, *ast.NanNode:
 		return "a number"
 	case *ast.BoolNode:
 		return "a truth value"

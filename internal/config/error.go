@@ -122,6 +122,17 @@ func (p *problems) err() error {
 // did returns a hint that names the one of the known words that is nearest to
 // what was written, else all of them if they are few, else nothing.
 func did(wrote string, known []string) string {
+	if best := nearest(wrote, known); best != "" {
+		return fmt.Sprintf("did you mean `%s`?", best)
+	}
+	if len(known) == 0 || len(known) > 16 {
+		return ""
+	}
+	return "known here: " + strings.Join(known, ", ")
+}
+
+// nearest is the known word that was probably meant, empty if none was.
+func nearest(wrote string, known []string) string {
 	best, least := "", 3
 	if len(wrote) <= 3 {
 		least = 2
@@ -131,13 +142,7 @@ func did(wrote string, known []string) string {
 			best, least = k, d
 		}
 	}
-	if best != "" {
-		return fmt.Sprintf("did you mean `%s`?", best)
-	}
-	if len(known) == 0 || len(known) > 16 {
-		return ""
-	}
-	return "known here: " + strings.Join(known, ", ")
+	return best
 }
 
 // distance is the number of single-character edits, a swap of neighbours being

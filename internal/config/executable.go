@@ -97,8 +97,7 @@ func nearFile(file, word string) string {
 		for _, e := range entries {
 			known = append(known, e.Name())
 		}
-		if near := did(filepath.Base(file), known); strings.HasPrefix(near, "did you mean") {
-			name := strings.TrimSuffix(strings.TrimPrefix(near, "did you mean `"), "`?")
+		if name := nearest(filepath.Base(file), known); name != "" {
 			return "did you mean `" + strings.TrimSuffix(word, filepath.Base(word)) + name + "`?"
 		}
 	}

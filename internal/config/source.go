@@ -94,7 +94,7 @@ func (s *source) column(pos position) int {
 }
 
 // excerptWidth bounds an excerpt's line, in characters.
-const excerptWidth = 100
+const excerptWidth = 110
 
 // excerpt is the line at pos with a caret below it. Values of environment
 // variables are masked: excerpts end up in logs.
@@ -114,14 +114,14 @@ func (s *source) excerpt(pos position) string {
 		}
 	}
 	caret := min(max(pos.column, 1), len(line)+1) - 1
-	from := 0
 	if caret > excerptWidth*3/4 {
-		from = caret - excerptWidth*3/4
+		from := caret - excerptWidth*3/4
+		line, caret = line[from:], caret-from
+		line[0] = '…'
 	}
-	line = line[from:]
-	caret -= from
 	if len(line) > excerptWidth {
 		line = line[:excerptWidth]
+		line[excerptWidth-1] = '…'
 	}
 	number := fmt.Sprintf("%4d", pos.line)
 	return fmt.Sprintf("%s | %s\n%s | %s^", number, string(line),

@@ -71,7 +71,7 @@ func (c *versions) complete(w written, from *fleet.Version) fleet.Version {
 			v.Source = from.Source
 		}
 	default:
-		v.Name = v.Digest[:10]
+		v.Name = shortDigest(v.Digest)
 	}
 	return v
 }
@@ -199,6 +199,9 @@ func (c *versions) command(at path, w v1alpha1.Run, former *fleet.Run, out *flee
 		out.InPlace = false // it was true for a bare name, which this is not
 	}
 }
+
+// shortDigest is the name of a version that was given none.
+func shortDigest(digest string) string { return digest[:min(10, len(digest))] }
 
 // digest tells versions apart: SHA-256, in hex, over what makes a version. How
 // many instances there are, how they are asked for their health and how long

@@ -1,0 +1,4 @@
+package local
+
+// listeningPorts cannot be learnt here without tools that may be missing.
+func listeningPorts(int) []int { return nil }

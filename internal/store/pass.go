@@ -1,8 +1,14 @@
 package store
 
 import (
-	"errors"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // Pass is what is kept of a pass that was issued; never its token.
@@ -21,21 +27,150 @@ type Pass struct {
 
 // PutPass records a pass that was issued, with the events that came with it.
 // It returns ErrExists when the ID is taken.
-func (s *Store) PutPass(p Pass, events ...Event) error { return errors.ErrUnsupported }
+func (s *Store) PutPass(p Pass, events ...Event) error {
+	err := s.update(events, func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucketPasses))
+		if b.Get([]byte(p.ID)) != nil {
+			return ErrExists
+		}
+		return putJSON(b, p.ID, p)
+	})
+	if err != nil {
+		return fmt.Errorf("recording pass %q: %w", p.ID, err)
+	}
+	return nil
+}
 
 // Passes returns all passes on record, by time of issue.
-func (s *Store) Passes() ([]Pass, error) { return nil, errors.ErrUnsupported }
+func (s *Store) Passes() ([]Pass, error) {
+	passes, err := all[Pass](s, bucketPasses)
+	if err != nil {
+		return nil, fmt.Errorf("reading the passes: %w", err)
+	}
+	slices.SortStableFunc(passes, func(a, b Pass) int {
+		return cmp.Or(a.Issued.Compare(b.Issued), cmp.Compare(a.ID, b.ID))
+	})
+	return passes, nil
+}
 
 // RevokePass marks a pass as revoked at a time by somebody. Revoking it again
-// changes nothing and writes no event. It returns ErrNotFound for an unknown
-// ID.
+// keeps the first time and writes no event. It returns ErrNotFound for an
+// unknown ID.
 func (s *Store) RevokePass(id string, at time.Time, by string, events ...Event) error {
-	return errors.ErrUnsupported
+	err := s.update(events, func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucketPasses))
+		var p Pass
+		if err := getJSON(b, []byte(id), &p); err != nil {
+			return err
+		}
+		if !p.Revoked.IsZero() {
+			return errUnchanged
+		}
+		p.Revoked, p.RevokedBy = at, by
+		return putJSON(b, id, p)
+	})
+	if err != nil {
+		return fmt.Errorf("revoking pass %q: %w", id, err)
+	}
+	return nil
 }
 
 // UsePasses notes when passes were last used, by ID; unknown ones and earlier
 // times are left out. Call it every minute or so rather than at each request.
-func (s *Store) UsePasses(last map[string]time.Time) error { return errors.ErrUnsupported }
+func (s *Store) UsePasses(last map[string]time.Time) error {
+	err := s.update(nil, func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucketPasses))
+		for id, at := range last {
+			if b.Get([]byte(id)) == nil {
+				continue
+			}
+			var p Pass
+			if err := getJSON(b, []byte(id), &p); err != nil {
+				return err
+			}
+			if !at.After(p.LastUse) {
+				continue
+			}
+			p.LastUse = at
+			if err := putJSON(b, id, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("noting the use of passes: %w", err)
+	}
+	return nil
+}
 
 // PrunePasses forgets the passes that expired before a time.
-func (s *Store) PrunePasses(expiredBefore time.Time) error { return errors.ErrUnsupported }
+func (s *Store) PrunePasses(expiredBefore time.Time) error {
+	err := s.update(nil, func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucketPasses))
+		var over [][]byte
+		err := b.ForEach(func(id, _ []byte) error {
+			var p Pass
+			err := getJSON(b, id, &p)
+			if p.Expires.Before(expiredBefore) {
+				over = append(over, bytes.Clone(id))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(over) == 0 {
+			return errUnchanged
+		}
+		for _, id := range over {
+			if err := b.Delete(id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forgetting expired passes: %w", err)
+	}
+	return nil
+}
+
+func putJSON(b *bbolt.Bucket, key string, value any) error {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return put(b, []byte(key), encoded)
+}
+
+// getJSON decodes the value of a key. It returns ErrNotFound where there is
+// none.
+func getJSON(b *bbolt.Bucket, key []byte, value any) error {
+	encoded, err := get(b, key)
+	if err != nil {
+		return err
+	}
+	if encoded == nil {
+		return ErrNotFound
+	}
+	if err := json.Unmarshal(encoded, value); err != nil {
+		return fmt.Errorf("%w: the value of %q: %w", ErrDamaged, key, err)
+	}
+	return nil
+}
+
+// all decodes every value of a bucket.
+func all[T any](s *Store, bucket string) ([]T, error) {
+	var values []T
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucket))
+		return b.ForEach(func(key, _ []byte) error {
+			var value T
+			err := getJSON(b, key, &value)
+			values = append(values, value)
+			return err
+		})
+	})
+	return values, err
+}

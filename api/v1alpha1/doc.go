@@ -29,5 +29,5 @@ const (
 type Metadata struct {
 	// Name of the fleet or the release: lower-case letters, digits and dashes,
 	// at most 40 characters. A release must not be called baseline.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$,maxLength=40"`
 }

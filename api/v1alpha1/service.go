@@ -7,7 +7,7 @@ type Service struct {
 	// Lower-case letters, digits and dashes, at most 40 characters. Others find
 	// the service by environment: CHAT_SERVICE_HOST, CHAT_SERVICE_PORT and
 	// GREENROOM_URL_CHAT for one called chat.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$,maxLength=40"`
 	// What its instances speak: http is HTTP/1.1 with upgrades, grpc is HTTP/2
 	// in cleartext with prior knowledge.
 	Protocol string `json:"protocol,omitempty" jsonschema:"enum=http,enum=grpc,default=http"`

@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// MaxHeaderFields bounds how many header fields a request may have, each value
+// counted.
+const MaxHeaderFields = 200
+
+// Refusal returns the code under which a request is refused whatever it asks
+// for, "" for one that may go on: methods and upgrades that would make the
+// gateway a tunnel or an echo, and too many header fields.
+func Refusal(r *http.Request) Code {
+	switch r.Method {
+	case http.MethodConnect, http.MethodTrace:
+		return CodeMethodRefused
+	}
+	if len(r.Header["Upgrade"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "h2c") ||
+		len(r.Header["Http2-Settings"]) > 0 {
+		return CodeUpgradeRefused
+	}
+	fields := 0
+	for _, values := range r.Header {
+		fields += len(values)
+	}
+	if fields > MaxHeaderFields {
+		return CodeTooManyFields
+	}
+	return ""
+}
+
+// ValidHost reports whether a Host is a name or an address, with or without a
+// port, and nothing that another server could read as something else.
+func ValidHost(host string) bool {
+	return host != "" && len(host) <= 261 && !strings.ContainsAny(host, "@/\\?#,;!$&'()*+=%\"<>`{}|^ ")
+}
+
+// IsGRPC reports whether the caller of a request expects gRPC's way of
+// answering.
+func IsGRPC(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
+}

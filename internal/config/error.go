@@ -131,12 +131,10 @@ func did(wrote string, known []string) string {
 	return "known here: " + strings.Join(known, ", ")
 }
 
-// nearest is the known word that was probably meant, empty if none was.
+// nearest is the known word that was probably meant, empty if none was: a third
+// of it may be wrong, two characters at most.
 func nearest(wrote string, known []string) string {
-	best, least := "", 3
-	if len(wrote) <= 3 {
-		least = 2
-	}
+	best, least := "", min(max(len(wrote)/3, 1), 2)+1
 	for _, k := range known {
 		if d := distance(strings.ToLower(wrote), strings.ToLower(k)); d < least {
 			best, least = k, d

@@ -144,6 +144,9 @@ func (c *versions) run(at path, w v1alpha1.Run, former *fleet.Run) *fleet.Run {
 	c.env(at.field("env"), w.Env, c.reserved)
 	for key, value := range w.Env {
 		if value == nil {
+			if former == nil {
+				c.at(at.field("env").field(key), "remove the line, or write \"\" for an empty value", "`%s` has no value, and there is no former version to take it from", cut(key))
+			}
 			delete(out.Env, key)
 			continue
 		}

@@ -1,0 +1,232 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/controller"
+	"github.com/greenroom-dev/greenroom/internal/fleet"
+	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
+	"github.com/greenroom-dev/greenroom/internal/gateway/mesh"
+	"github.com/greenroom-dev/greenroom/internal/platform/local"
+	"github.com/greenroom-dev/greenroom/internal/release"
+)
+
+// platform is the controller's Platform: processes with the mesh addresses
+// that they call each other by.
+type platform struct {
+	local *local.Platform
+	mesh  *mesh.Mesh
+	hops  *hops
+	file  string // where addresses are kept
+
+	mu        sync.Mutex
+	addresses map[string]mesh.Addresses // by version ID; kept as long as processes may know them
+	replicas  map[string]int            // what a version was last asked to run with
+}
+
+func newPlatform(l *local.Platform, m *mesh.Mesh, h *hops, file string) (*platform, error) {
+	p := &platform{local: l, mesh: m, hops: h, file: file, addresses: map[string]mesh.Addresses{}, replicas: map[string]int{}}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the mesh addresses: %w", err)
+	}
+	if err := json.Unmarshal(data, &p.addresses); err != nil {
+		return nil, fmt.Errorf("read the mesh addresses in %s: %w", file, err)
+	}
+	return p, nil
+}
+
+// Run opens the version's mesh listeners, writes their addresses down, and
+// starts its processes.
+func (p *platform) Run(ctx context.Context, rec controller.Record, version string) error {
+	v, ok := rec.Catalog[version]
+	if !ok {
+		return fmt.Errorf("how to run %s is not known", version)
+	}
+	s, ok := rec.Fleet.Service(v.Service)
+	if !ok {
+		return fmt.Errorf("the fleet has no service %s", v.Service)
+	}
+	env, err := p.listen(version, callees(rec.Fleet, s, v))
+	if err != nil {
+		return err
+	}
+	replicas := rec.State.Versions[version].Replicas
+	if v.Run != nil {
+		run := *v.Run
+		run.Replicas = replicas
+		v.Run = &run
+	}
+	if env != nil {
+		env["GREENROOM_STAMP_HEADER"] = rec.Fleet.StampHeader
+	}
+	if err := p.local.Ensure(ctx, local.Spec{Version: v, Service: s, Env: env}); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.replicas[version] = replicas
+	p.mu.Unlock()
+	p.hops.ready(version, readyInstances(p.local.Observe()[version]))
+	return nil
+}
+
+// callees are the services that a version may call. A version that something
+// else runs does not learn addresses from its environment, so it gets them
+// only for what its service says it calls.
+func callees(f fleet.Fleet, s fleet.Service, v fleet.Version) []string {
+	if s.Calls != nil || v.Run == nil {
+		return s.Calls
+	}
+	var out []string
+	for _, other := range f.Services {
+		if other.Name != s.Name {
+			out = append(out, other.Name)
+		}
+	}
+	return out
+}
+
+// listen opens a version's listeners at the addresses that it had before, if
+// any, and returns the environment that tells them.
+func (p *platform) listen(version string, callees []string) (map[string]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	prior := p.addresses[version]
+	if len(callees) == 0 && prior.Host == "" && strings.Contains(version, "@") && callees == nil {
+		return nil, nil
+	}
+	got, err := p.mesh.Listen(version, callees, prior)
+	if err != nil {
+		return nil, fmt.Errorf("open the mesh addresses of %s: %w", version, err)
+	}
+	p.addresses[version] = got
+	if err := p.save(); err != nil {
+		return nil, err
+	}
+	return got.Env(), nil
+}
+
+// save writes the addresses down durably: a process that learnt them at its
+// start must find them after greenroom's next start.
+func (p *platform) save() error {
+	data, err := json.Marshal(p.addresses)
+	if err != nil {
+		return fmt.Errorf("encode the mesh addresses: %w", err)
+	}
+	if err := writeFile(p.file, data); err != nil {
+		return fmt.Errorf("keep the mesh addresses: %w", err)
+	}
+	return nil
+}
+
+// writeFile replaces a file durably and as a whole.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// Stop takes a version out of its pool first, so that no request reaches what
+// is about to end.
+func (p *platform) Stop(version string, drain time.Duration) {
+	p.hops.ready(version, nil)
+	p.local.Stop(version, drain)
+}
+
+// Forget removes everything that is left of a version.
+func (p *platform) Forget(version string) {
+	_ = p.local.Remove(version) // tried again with the next step
+	p.mesh.Close(version)
+	p.hops.forget(version)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.replicas, version)
+	delete(p.addresses, version)
+	_ = p.save() // an address too many is harmless
+}
+
+// Observe returns how every version is doing.
+func (p *platform) Observe() map[string]release.VersionStatus {
+	p.mu.Lock()
+	replicas := maps.Clone(p.replicas)
+	p.mu.Unlock()
+	out := map[string]release.VersionStatus{}
+	for version, s := range p.local.Observe() {
+		asked, ok := replicas[version]
+		if !ok {
+			asked = -1 // by a former greenroom: ask again
+		}
+		out[version] = release.VersionStatus{
+			Ready: s.Ready, Replicas: asked, Failed: s.Failed, Stopping: s.Stopping, Gone: s.Gone,
+		}
+	}
+	return out
+}
+
+// refresh fills the pools with what is ready now.
+func (p *platform) refresh() {
+	for version, s := range p.local.Observe() {
+		if !s.Stopping {
+			p.hops.ready(version, readyInstances(s))
+		}
+	}
+}
+
+// meshEnv returns the addresses at which a version calls others.
+func (p *platform) meshEnv(version string) map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a, ok := p.addresses[version]
+	if !ok {
+		return nil
+	}
+	env := a.Env()
+	maps.DeleteFunc(env, func(key, _ string) bool { return !strings.HasPrefix(key, "GREENROOM_URL_") })
+	return env
+}
+
+// extend lets the versions that run call a service that joined the fleet.
+func (p *platform) extend(rec controller.Record) {
+	for _, version := range slices.Sorted(maps.Keys(p.Observe())) {
+		v, known := rec.Catalog[version]
+		s, declared := rec.Fleet.Service(v.Service)
+		if known && declared {
+			_, _ = p.listen(version, callees(rec.Fleet, s, v)) // told by doctor where it fails
+		}
+	}
+}
+
+func readyInstances(s local.Status) []forward.Instance {
+	var out []forward.Instance
+	for _, i := range s.Instances {
+		if i.State == local.Ready {
+			out = append(out, forward.Instance{ID: i.ID, Addr: i.Addr})
+		}
+	}
+	return out
+}
+
+func service(version string) string {
+	name, _, _ := strings.Cut(version, "@")
+	return name
+}

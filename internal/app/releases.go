@@ -1,0 +1,376 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/config"
+	"github.com/greenroom-dev/greenroom/internal/controller"
+	"github.com/greenroom-dev/greenroom/internal/fleet"
+	"github.com/greenroom-dev/greenroom/internal/httpapi"
+	"github.com/greenroom-dev/greenroom/internal/release"
+)
+
+// move is a change that a person asked for: what it does to a Record.
+type move func(rec controller.Record, o release.Observation, by release.Actor, now time.Time) (controller.Record, error)
+
+// make carries out a move, or only says what it would do, and reports the
+// release named name as it is afterwards.
+func (a *App) make(ctx context.Context, who, name string, asked client.Asked, m move) (client.Changed, error) {
+	by := release.Actor{Who: who, Why: asked.Reason}
+	before := a.controller.Record()
+	var after controller.Record
+	var err error
+	if asked.DryRun {
+		after, err = m(before, a.controller.Observe(), by, a.now())
+	} else {
+		after, err = a.controller.Do(ctx, func(rec controller.Record, o release.Observation, now time.Time) (controller.Record, error) {
+			before = rec
+			return m(rec, o, by, now)
+		})
+	}
+	if err != nil {
+		return client.Changed{}, err
+	}
+	out := client.Changed{
+		Changed: after.State.Revision != before.State.Revision && !asked.DryRun,
+		Serving: serving(after.State),
+		Notes:   []string{},
+	}
+	if r, ok := after.State.Releases[name]; ok {
+		shown := a.showRelease(after, r, a.controller.Observe())
+		out.Release = &shown
+	}
+	return out, nil
+}
+
+// on is a move that only the state machine has a say in.
+func on(f func(s release.State, o release.Observation, by release.Actor, now time.Time) (release.State, error)) move {
+	return func(rec controller.Record, o release.Observation, by release.Actor, now time.Time) (controller.Record, error) {
+		var err error
+		rec.State, err = f(rec.State, o, by, now)
+		return rec, err
+	}
+}
+
+// OpenRelease opens a release from a document, or updates it.
+func (a *App) OpenRelease(ctx context.Context, who string, in client.Open) (client.Changed, error) {
+	doc, err := oneRelease(in.Document)
+	if err != nil {
+		return client.Changed{}, err
+	}
+	name := doc.Metadata.Name
+	out, err := a.open(ctx, who, name, in.Asked, controller.Source{
+		Document: []byte(in.Document.Data), Name: in.Document.Name, Dir: in.Document.Dir,
+	}, false)
+	if err != nil {
+		return out, err
+	}
+	switch {
+	case in.DryRun:
+		out.Message = name + " would be opened"
+	case !out.Changed:
+		out.Message = name + " is open with this content already"
+	default:
+		out.Message = name + " is open; its versions start"
+	}
+	return out, nil
+}
+
+// Rebase completes a release's document anew, from what serves now.
+func (a *App) Rebase(ctx context.Context, who, name string, in client.Asked) (client.Changed, error) {
+	rec := a.controller.Record()
+	source, ok := rec.Releases[name]
+	if !ok {
+		return client.Changed{}, fmt.Errorf("%w: %s", release.ErrUnknown, name)
+	}
+	out, err := a.open(ctx, who, name, in, source, true)
+	if err != nil {
+		return out, err
+	}
+	out.Message = name + " now builds on " + out.Serving.Release
+	if !out.Changed && !in.DryRun {
+		out.Message = name + " builds on " + out.Serving.Release + " already"
+	}
+	return out, nil
+}
+
+// open completes a document from the versions that it replaces, keeps the
+// executables, and hands both to the state machine.
+func (a *App) open(ctx context.Context, who, name string, asked client.Asked, source controller.Source, rebase bool) (client.Changed, error) {
+	a.keeping.RLock()
+	defer a.keeping.RUnlock()
+	doc, err := oneRelease(client.Document{Name: source.Name, Dir: source.Dir, Data: string(source.Document)})
+	if err != nil {
+		return client.Changed{}, err
+	}
+	rec := a.controller.Record()
+	source.Spec, err = config.ResolveRelease(doc, rec.Fleet, replaced(rec, name, rebase))
+	if err != nil {
+		return client.Changed{}, err
+	}
+	if !asked.DryRun {
+		if err := a.keepExecutables(source.Spec.Versions); err != nil {
+			return client.Changed{}, err
+		}
+	}
+	return a.make(ctx, who, name, asked, opening(source, rec, rebase))
+}
+
+// opening is the move that opens source's release, completed from seen.
+func opening(source controller.Source, seen controller.Record, rebase bool) move {
+	return func(rec controller.Record, _ release.Observation, by release.Actor, now time.Time) (controller.Record, error) {
+		for _, v := range source.Spec.Versions {
+			if rec.State.DefaultVersion(v.Service) != seen.State.DefaultVersion(v.Service) {
+				return rec, release.ErrStale
+			}
+		}
+		o := openingOf(source.Spec)
+		open := rec.State.Open
+		if rebase {
+			open = rec.State.Rebase
+		}
+		next, err := open(o, by, now)
+		if err != nil || next.Revision == rec.State.Revision {
+			return rec, err
+		}
+		rec.State = next
+		rec.Catalog, rec.Releases = maps.Clone(rec.Catalog), maps.Clone(rec.Releases)
+		for _, v := range source.Spec.Versions {
+			rec.Catalog[v.ID()] = v
+		}
+		rec.Releases[source.Spec.Name] = source
+		return rec, nil
+	}
+}
+
+func openingOf(spec fleet.Release) release.Opening {
+	o := release.Opening{
+		Name: spec.Name, UID: rand.Text(), Description: spec.Description,
+		RollbackWindow: spec.RollbackWindow, Keep: spec.Keep,
+		Hooks: map[release.Moment][]string{},
+	}
+	for _, v := range spec.Versions {
+		o.Versions = append(o.Versions, versionOf(v))
+	}
+	for moment, hooks := range hooksOf(spec.Hooks) {
+		for _, h := range hooks {
+			o.Hooks[moment] = append(o.Hooks[moment], h.Name)
+		}
+	}
+	return o
+}
+
+func versionOf(v fleet.Version) release.Version {
+	return release.Version{ID: v.ID(), Service: v.Service, Name: v.Name, Digest: v.Digest, Replicas: v.Replicas()}
+}
+
+func hooksOf(h fleet.Hooks) map[release.Moment][]fleet.Hook {
+	return map[release.Moment][]fleet.Hook{
+		release.Prepare: h.Prepare, release.Verify: h.Verify, release.OnSettle: h.Settle,
+		release.OnRollback: h.Rollback, release.OnAbort: h.Abort,
+	}
+}
+
+// replaced gives the versions that a release's document is completed from: for
+// an open release those that it was opened against, else what serves.
+func replaced(rec controller.Record, name string, rebase bool) config.Serving {
+	r, open := rec.State.Releases[name]
+	open = open && !r.Phase.Ended() && !rebase
+	return func(service string) (fleet.Version, bool) {
+		id := rec.State.DefaultVersion(service)
+		if base, named := r.Replaces[service]; open && named {
+			id = base
+		}
+		v, ok := rec.Catalog[id]
+		return v, ok
+	}
+}
+
+// keepExecutables copies what versions run into the state folder.
+func (a *App) keepExecutables(versions []fleet.Version) error {
+	for _, v := range versions {
+		if v.Run == nil || v.Run.InPlace {
+			continue
+		}
+		if _, kept := a.local.Executable(v.Run.SHA256); kept {
+			continue
+		}
+		sum, err := a.local.Store(v.Run.Executable)
+		if err != nil {
+			return fmt.Errorf("keep the executable of %s: %w", v.ID(), err)
+		}
+		if sum != v.Run.SHA256 {
+			return &httpapi.InputError{
+				Problem: fmt.Sprintf("%s changed while it was read", v.Run.Executable),
+				Remedy:  "wait until its build is done and try again",
+			}
+		}
+	}
+	return nil
+}
+
+func oneRelease(d client.Document) (config.ReleaseDocument, error) {
+	docs, err := config.Parse(d.Name, []byte(d.Data), d.Dir)
+	if err != nil {
+		return config.ReleaseDocument{}, err
+	}
+	if docs.Fleet != nil || len(docs.Releases) != 1 {
+		return config.ReleaseDocument{}, &httpapi.InputError{
+			Problem: fmt.Sprintf("%s must hold one Release document and nothing else", d.Name),
+			Remedy:  "a Fleet is applied by greenroom fleet apply -f",
+		}
+	}
+	return docs.Releases[0], nil
+}
+
+// Verify runs a moment's hooks again.
+func (a *App) Verify(ctx context.Context, who, name string, in client.Verify) (client.Changed, error) {
+	moment := release.Verify
+	if in.Moment != "" {
+		moment = release.Moment(in.Moment)
+	}
+	out, err := a.make(ctx, who, name, in.Asked, on(func(s release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
+		return s.Retry(name, moment, by, now)
+	}))
+	out.Message = fmt.Sprintf("the %s hooks of %s run", moment, name)
+	if err == nil && out.Release != nil && !slices.ContainsFunc(out.Release.Hooks, func(h client.Hook) bool { return h.Moment == string(moment) }) {
+		out.Message = fmt.Sprintf("%s has no %s hooks", name, moment)
+	}
+	return out, err
+}
+
+// Promote makes a release what ordinary requests get.
+func (a *App) Promote(ctx context.Context, who, name string, in client.Promote) (client.Changed, error) {
+	out, err := a.make(ctx, who, name, in.Asked, on(func(s release.State, o release.Observation, by release.Actor, now time.Time) (release.State, error) {
+		if in.Serving != "" && in.Serving != s.Default && s.Releases[name].Phase != release.Live {
+			return s, release.ErrStale
+		}
+		return s.Promote(release.Promotion{Name: name, Generation: in.Generation, AllowUnstamped: in.AllowUnstamped}, o, by, now)
+	}))
+	if err != nil {
+		return out, err
+	}
+	switch {
+	case in.DryRun:
+		out.Message = name + " can be promoted"
+	case !out.Changed:
+		out.Message = name + " is live already"
+	default:
+		out.Message = fmt.Sprintf("%s is live; before it %s", name, out.Serving.Before)
+	}
+	return out, nil
+}
+
+// Rollback puts back what served before a release. Without a name it means the
+// one that is Live or in Canary.
+func (a *App) Rollback(ctx context.Context, who, name string, in client.Asked) (client.Changed, error) {
+	before := a.controller.Record().State.Serving()
+	out, err := a.make(ctx, who, name, in, on(func(s release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
+		return s.Rollback(name, by, now)
+	}))
+	if err != nil {
+		return out, err
+	}
+	switch {
+	case in.DryRun:
+		out.Message = fmt.Sprintf("%s would be rolled back; ordinary requests would get %s", name, out.Serving.Release)
+	case !out.Changed:
+		out.Message = name + " does not serve; there is nothing to roll back"
+	default:
+		out.Message = fmt.Sprintf("%s is rolled back; ordinary requests get %s again", name, out.Serving.Release)
+	}
+	if before.Release == name {
+		out.Notes = append(out.Notes, a.notReady(out.Serving.Stamp)...)
+	}
+	return out, nil
+}
+
+// notReady says which versions of a view have too few instances ready.
+func (a *App) notReady(stamp string) []string {
+	rec, o := a.controller.Record(), a.controller.Observe()
+	var notes []string
+	view := rec.State.Views[stamp]
+	for _, service := range slices.Sorted(maps.Keys(view.Versions)) {
+		id := view.Versions[service]
+		if want := max(rec.State.Versions[id].Replicas, 1); o.Versions[id].Ready < want {
+			notes = append(notes, fmt.Sprintf("%s has %d of %d instances ready: greenroom logs %s", id, o.Versions[id].Ready, want, service))
+		}
+	}
+	return notes
+}
+
+// Revert opens a release of the versions that another one replaced.
+func (a *App) Revert(ctx context.Context, who, name string, in client.Revert) (client.Changed, error) {
+	a.keeping.RLock()
+	defer a.keeping.RUnlock()
+	rec := a.controller.Record()
+	r, ok := rec.State.Releases[name]
+	if !ok {
+		return client.Changed{}, fmt.Errorf("%w: %s", release.ErrUnknown, name)
+	}
+	if r.Phase != release.Settling && r.Phase != release.Settled {
+		return client.Changed{}, &release.Refused{Rule: "phase", Reason: fmt.Sprintf("%s is %s", name, r.Phase),
+			Remedy: "a release that is not past the point of no return is rolled back: greenroom rollback " + name}
+	}
+	spec := rec.Releases[name].Spec
+	next := fleet.Release{
+		Name: in.Name, Description: "Back to what " + name + " replaced",
+		RollbackWindow: spec.RollbackWindow, Keep: spec.Keep,
+	}
+	if next.Name == "" {
+		next.Name = "revert-" + name
+	}
+	for _, service := range slices.Sorted(maps.Keys(r.Replaces)) {
+		v, kept := rec.Catalog[r.Replaces[service]]
+		if !kept {
+			return client.Changed{}, fmt.Errorf("the version %s that %s replaced is not kept any more", r.Replaces[service], name)
+		}
+		if v.ID() != rec.State.DefaultVersion(service) {
+			next.Versions = append(next.Versions, v)
+		}
+	}
+	document, err := config.ExportRelease(next)
+	if err != nil {
+		return client.Changed{}, err
+	}
+	source := controller.Source{Document: document, Name: next.Name + ".yaml", Dir: rec.Releases[name].Dir, Spec: next}
+	out, err := a.make(ctx, who, next.Name, in.Asked, opening(source, rec, false))
+	out.Message = fmt.Sprintf("%s is open: the versions that %s replaced; promote it to go back", next.Name, name)
+	return out, err
+}
+
+// Settle ends a release's rollback window.
+func (a *App) Settle(ctx context.Context, who, name string, in client.Asked) (client.Changed, error) {
+	out, err := a.make(ctx, who, name, in, on(func(s release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
+		return s.Settle(name, by, now)
+	}))
+	if err != nil {
+		return out, err
+	}
+	out.Message = name + " settles: what it replaced drains and stops"
+	if !out.Changed && !in.DryRun {
+		out.Message = name + " is past its rollback window already"
+	}
+	return out, nil
+}
+
+// Abort ends a release.
+func (a *App) Abort(ctx context.Context, who, name string, in client.Asked) (client.Changed, error) {
+	out, err := a.make(ctx, who, name, in, on(func(s release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
+		return s.Abort(name, by, now)
+	}))
+	if err != nil {
+		return out, err
+	}
+	out.Message = name + " is aborted; its versions drain and stop"
+	if !out.Changed && !in.DryRun {
+		out.Message = name + " is aborted already"
+	}
+	return out, nil
+}

@@ -1,0 +1,154 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/greenroom-dev/greenroom/client"
+)
+
+// none is the input of operations that need nothing.
+type none struct{}
+
+type named struct {
+	Name string `path:"name" maxLength:"100" doc:"Of the release"`
+}
+
+type identified struct {
+	ID string `path:"id" maxLength:"100"`
+}
+
+type with[T any] struct {
+	Body T
+}
+
+type namedWith[T any] struct {
+	named
+	Body T
+}
+
+type identifiedWith[T any] struct {
+	identified
+	Body T
+}
+
+type output[T any] struct {
+	Body T
+}
+
+// routes is the list of operations.
+func (s *Server) routes() {
+	o := s.o.Operations
+	get(s, "/v1/whoami", "Who the server takes you for", func(ctx context.Context, _ *none) (client.Whoami, error) {
+		who := caller(ctx)
+		return client.Whoami{Name: who.Name, Role: who.Role.String(), Via: who.Via}, nil
+	})
+	get(s, "/v1/status", "Everything a status screen shows", func(ctx context.Context, _ *none) (client.Status, error) {
+		return o.Status(ctx)
+	})
+	get(s, "/v1/doctor", "What goes wrong, or soon will", func(ctx context.Context, _ *none) ([]client.Finding, error) {
+		return o.Doctor(ctx)
+	})
+	post(s, Admin, "/v1/shutdown", "End the server", func(ctx context.Context, in *with[client.Shutdown]) (client.Whoami, error) {
+		who := caller(ctx)
+		return client.Whoami{Name: who.Name, Role: who.Role.String(), Via: who.Via}, o.Shutdown(ctx, who.Name, in.Body)
+	})
+	s.fleetRoutes(o)
+	s.releaseRoutes(o)
+	s.accessRoutes(o)
+	s.streamRoutes(o)
+}
+
+func (s *Server) fleetRoutes(o Operations) {
+	get(s, "/v1/fleet", "The fleet, as a document that would start what serves now", func(ctx context.Context, _ *none) (client.Fleet, error) {
+		return o.Fleet(ctx)
+	})
+	post(s, Operator, "/v1/fleet", "Apply a Fleet document, or with dryRun say what it changes", func(ctx context.Context, in *with[client.FleetApply]) (client.FleetChange, error) {
+		return o.ApplyFleet(ctx, caller(ctx).Name, in.Body)
+	})
+}
+
+func (s *Server) releaseRoutes(o Operations) {
+	get(s, "/v1/releases", "Releases, the latest first", func(ctx context.Context, _ *none) ([]client.Release, error) {
+		return o.Releases(ctx)
+	})
+	post(s, Operator, "/v1/releases", "Open a release from a document, or update it", func(ctx context.Context, in *with[client.Open]) (client.Changed, error) {
+		return o.OpenRelease(ctx, caller(ctx).Name, in.Body)
+	})
+	get(s, "/v1/releases/{name}", "One release", func(ctx context.Context, in *named) (client.Release, error) {
+		return o.Release(ctx, in.Name)
+	})
+	post(s, Operator, "/v1/releases/{name}/rebase", "Build a release upon what serves now", func(ctx context.Context, in *namedWith[client.Asked]) (client.Changed, error) {
+		return o.Rebase(ctx, caller(ctx).Name, in.Name, in.Body)
+	})
+	post(s, Operator, "/v1/releases/{name}/verify", "Run hooks again", func(ctx context.Context, in *namedWith[client.Verify]) (client.Changed, error) {
+		return o.Verify(ctx, caller(ctx).Name, in.Name, in.Body)
+	})
+	post(s, Operator, "/v1/releases/{name}/promote", "Make a release what ordinary requests get", func(ctx context.Context, in *namedWith[client.Promote]) (client.Changed, error) {
+		return o.Promote(ctx, caller(ctx).Name, in.Name, in.Body)
+	})
+	post(s, Operator, "/v1/releases/{name}/rollback", "Put back what served before a release", func(ctx context.Context, in *namedWith[client.Asked]) (client.Changed, error) {
+		return o.Rollback(ctx, caller(ctx).Name, in.Name, in.Body)
+	})
+	post(s, Operator, "/v1/releases/{name}/revert", "Open a release of the versions that a settled one replaced", func(ctx context.Context, in *namedWith[client.Revert]) (client.Changed, error) {
+		return o.Revert(ctx, caller(ctx).Name, in.Name, in.Body)
+	})
+	post(s, Operator, "/v1/releases/{name}/settle", "End a release's rollback window", func(ctx context.Context, in *namedWith[client.Asked]) (client.Changed, error) {
+		return o.Settle(ctx, caller(ctx).Name, in.Name, in.Body)
+	})
+	post(s, Operator, "/v1/releases/{name}/abort", "End a release", func(ctx context.Context, in *namedWith[client.Asked]) (client.Changed, error) {
+		return o.Abort(ctx, caller(ctx).Name, in.Name, in.Body)
+	})
+}
+
+func (s *Server) accessRoutes(o Operations) {
+	get(s, "/v1/passes", "Passes that were made; never their tokens", func(ctx context.Context, _ *none) ([]client.Pass, error) {
+		return o.Passes(ctx)
+	})
+	post(s, Tester, "/v1/passes", "Make a pass; its token is shown this once", func(ctx context.Context, in *with[client.MintPass]) (client.MintedPass, error) {
+		return o.MintPass(ctx, caller(ctx).Name, in.Body)
+	})
+	post(s, Tester, "/v1/passes/{id}/revoke", "Make a pass worthless", func(ctx context.Context, in *identifiedWith[client.Asked]) (client.Pass, error) {
+		return o.RevokePass(ctx, caller(ctx).Name, in.ID, in.Body)
+	})
+	register(s, Admin, http.MethodGet, "/v1/tokens", "API tokens; never their secrets", func(ctx context.Context, _ *none) ([]client.Token, error) {
+		return o.Tokens(ctx)
+	})
+	post(s, Admin, "/v1/tokens", "Make an API token; its secret is shown this once", func(ctx context.Context, in *with[client.MakeToken]) (client.MadeToken, error) {
+		return o.MakeToken(ctx, caller(ctx).Name, in.Body)
+	})
+	post(s, Admin, "/v1/tokens/{id}/revoke", "Make an API token worthless", func(ctx context.Context, in *identifiedWith[client.Asked]) (client.Token, error) {
+		return o.RevokeToken(ctx, caller(ctx).Name, in.ID, in.Body)
+	})
+}
+
+func get[I, O any](s *Server, path, summary string, do func(context.Context, *I) (O, error)) {
+	register(s, Viewer, http.MethodGet, path, summary, do)
+}
+
+func post[I, O any](s *Server, role Role, path, summary string, do func(context.Context, *I) (O, error)) {
+	register(s, role, http.MethodPost, path, summary, do)
+}
+
+func register[I, O any](s *Server, role Role, method, path, summary string, do func(context.Context, *I) (O, error)) {
+	huma.Register(s.api, operation(role, method, path, summary), func(ctx context.Context, in *I) (*output[O], error) {
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, s.problem(err)
+		}
+		return &output[O]{Body: out}, nil
+	})
+}
+
+func operation(role Role, method, path, summary string) huma.Operation {
+	id := strings.ToLower(method) + strings.NewReplacer("/v1", "", "/", "-", "{", "", "}", "").Replace(path)
+	return huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary,
+		Description:  "Role: " + role.String() + ".",
+		Metadata:     map[string]any{roleKey: role},
+		MaxBodyBytes: maxBody,
+	}
+}

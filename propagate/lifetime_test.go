@@ -3,12 +3,14 @@ package propagate_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,43 +154,68 @@ func TestBaseByOptionReachesAllRequests(t *testing.T) {
 	}
 }
 
-// TestTheBodyOfAClientThatLeft hangs up in the middle of an upload, on a bare
-// connection.
+// TestTheBodyOfAClientThatLeft hangs up in the middle of an upload: on a bare
+// connection, and by resetting a stream of HTTP/2.
 func TestTheBodyOfAClientThatLeft(t *testing.T) {
-	result := make(chan error, 1)
-	began := make(chan struct{})
-	h := propagate.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(began)
+	began, result := make(chan struct{}), make(chan error, 1)
+	srv := httptest.NewUnstartedServer(propagate.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
 		_, err := io.Copy(io.Discard, r.Body)
 		if r.Context().Err() != nil {
 			err = fmt.Errorf("the write's context ended: %w", context.Cause(r.Context()))
-		}
-		if err == nil {
-			err = errors.New("no error")
 		}
 		for range 100 { // must not panic
 			w.Write(bytes.Repeat([]byte("x"), 64<<10))
 		}
 		http.NewResponseController(w).Flush()
 		result <- err
-	}))
-	srv := httptest.NewServer(h)
+	})))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
 	defer srv.Close()
-	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf")
-	<-began
-	conn.Close()
-	select {
-	case err := <-result:
-		if !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("reading the body: %v", err)
+	want := func(t *testing.T, err error) {
+		t.Helper()
+		select {
+		case got := <-result:
+			if got == nil || !strings.Contains(got.Error(), err.Error()) {
+				t.Errorf("reading the body: %v, want %v", got, err)
+			}
+		case <-time.After(patience):
+			t.Fatal("the handler hangs")
 		}
-	case <-time.After(patience):
-		t.Fatal("the handler hangs")
 	}
+	t.Run("HTTP/1.1", func(t *testing.T) {
+		conn, err := tls.Dial("tcp", srv.Listener.Addr().String(), &tls.Config{RootCAs: rootsOf(srv), ServerName: "example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf")
+		<-began
+		conn.Close()
+		want(t, io.ErrUnexpectedEOF)
+	})
+	t.Run("HTTP/2", func(t *testing.T) {
+		ctx, hangUp := context.WithCancel(context.Background())
+		body, more := io.Pipe()
+		req, err := http.NewRequestWithContext(ctx, "POST", srv.URL, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			if res, err := srv.Client().Do(req); err == nil {
+				t.Errorf("answered by %s", res.Proto)
+				res.Body.Close()
+			}
+		}()
+		fmt.Fprint(more, "half")
+		<-began
+		hangUp()
+		want(t, errors.New("CANCEL"))
+	})
+}
+
+func rootsOf(srv *httptest.Server) *x509.CertPool {
+	return srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 }
 
 func TestWithWrites(t *testing.T) {

@@ -83,3 +83,28 @@ func TestHalfTheAllocations(t *testing.T) {
 		}
 	}
 }
+
+// TestBothTogether has otelhttp outside, which writes baggage that the service
+// made itself and that knows nothing of the stamp.
+func TestBothTogether(t *testing.T) {
+	out := &sink{}
+	p := propagate.New(propagate.WithEnviron([]string{"GREENROOM_URL_GIFT=http://127.1.2.3:20001"}))
+	client := contrib(p.Transport(out)).transport
+	member, err := otelbaggage.NewMember("tenant", "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := otelbaggage.New(member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := otelbaggage.ContextWithBaggage(propagate.WithStamp(context.Background(), "r42"), own)
+	req, err := http.NewRequestWithContext(ctx, "GET", next, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.RoundTrip(req)
+	if got := out.last.Get("Baggage"); got != "greenroom.release=r42,tenant=acme" || out.last.Get(propagate.Header) != "r42" {
+		t.Errorf("baggage %q, header %q", got, out.last.Get(propagate.Header))
+	}
+}

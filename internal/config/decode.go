@@ -265,6 +265,13 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, p path) {
 			v.SetString(t.Value)
 		case *ast.LiteralNode:
 			v.SetString(t.Value.Value)
+		case *ast.MappingNode, *ast.MappingValueNode:
+			whole, ok := d.plain(n)
+			if !ok {
+				d.notText(n, v.Type(), p)
+				return
+			}
+			v.SetString(whole)
 		default:
 			d.notText(n, v.Type(), p)
 		}
@@ -293,6 +300,41 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, p path) {
 		// field of every type find it.
 		d.mismatch(n, p, "nothing known")
 	}
+}
+
+// plain reads a plain text with a colon inside, such as 127.0.0.1:80, that the
+// parser has cut in two: within a list within a map in braces it takes every
+// colon for that of a map, though only one before a space is.
+func (d *decoder) plain(n ast.Node) (string, bool) {
+	if m, ok := n.(*ast.MappingNode); ok {
+		if m.IsFlowStyle || len(m.Values) != 1 {
+			return "", false
+		}
+		n = m.Values[0]
+	}
+	at := start(n)
+	colon := n.GetToken().Position
+	if at.line < 1 || at.line > len(d.src.lines) || colon == nil || colon.Line != at.line {
+		return "", false
+	}
+	line := []rune(d.src.lines[at.line-1])
+	if at.column < 1 || at.column > colon.Column || colon.Column > len(line) || strings.ContainsRune(`"'`, line[at.column-1]) {
+		return "", false
+	}
+	end := at.column - 1
+	for ; end < len(line) && !strings.ContainsRune(",[]{}", line[end]); end++ {
+		next := ' '
+		if end+1 < len(line) {
+			next = line[end+1]
+		}
+		if line[end] == ':' && (next == ' ' || next == '\t') || line[end] == ' ' && next == '#' {
+			break
+		}
+	}
+	if end <= colon.Column-1 {
+		return "", false
+	}
+	return strings.TrimSpace(string(line[at.column-1 : end])), true
 }
 
 // notText complains about a number or a truth value where a text belongs.

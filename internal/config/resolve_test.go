@@ -111,7 +111,7 @@ func TestDefaults(t *testing.T) {
 			},
 		}},
 	}
-	if diff := cmp.Diff(want, f, cmpopts.EquateComparable()); diff != "" {
+	if diff := cmp.Diff(want, f); diff != "" {
 		t.Error(diff)
 	}
 	sum := sha256.Sum256([]byte("#!/bin/sh\n# bin/web\n"))

@@ -15,7 +15,6 @@
 package gateway
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -140,23 +139,3 @@ type onceChan struct {
 func newOnceChan() *onceChan { return &onceChan{c: make(chan struct{})} }
 
 func (o *onceChan) close() { o.once.Do(func() { close(o.c) }) }
-
-// Idle waits until nothing is under way, or ctx is done.
-func (g *Gateway) Idle(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		busy := int64(0)
-		for _, v := range g.flows.load() {
-			busy += v.sum()
-		}
-		if busy == 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}

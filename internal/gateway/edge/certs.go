@@ -27,12 +27,12 @@ type Certificates struct {
 
 type certificate struct {
 	files fleet.Certificate
-	seen  [2]stamp
+	seen  [2]fileMark
 	pair  *tls.Certificate
 }
 
-// stamp tells one content of a file from another.
-type stamp struct {
+// fileMark tells one content of a file from another.
+type fileMark struct {
 	time time.Time
 	size int64
 }
@@ -68,13 +68,13 @@ func (c *certificate) load() error {
 	return nil
 }
 
-func (c *certificate) look() (seen [2]stamp, err error) {
+func (c *certificate) look() (seen [2]fileMark, err error) {
 	for i, name := range []string{c.files.CertFile, c.files.KeyFile} {
 		info, err := os.Stat(name)
 		if err != nil {
 			return seen, fmt.Errorf("looking at a certificate's file: %w", err)
 		}
-		seen[i] = stamp{info.ModTime(), info.Size()}
+		seen[i] = fileMark{info.ModTime(), info.Size()}
 	}
 	return seen, nil
 }
@@ -105,7 +105,7 @@ func (c *Certificates) refresh() {
 			continue
 		}
 		if err != nil {
-			seen = [2]stamp{} // gone: told once, by looking different only once
+			seen = [2]fileMark{} // gone: told once, by looking different only once
 			if one.seen == seen {
 				continue
 			}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway"
@@ -54,6 +55,8 @@ type Handler struct {
 	gateway *gateway.Gateway
 	options Options
 	pages   *pages
+
+	underWay atomic.Int64 // requests handed over
 }
 
 // NewHandler returns a Handler that forwards through g.
@@ -135,6 +138,8 @@ func (h *Handler) check(w http.ResponseWriter, q *request) (path string, ok bool
 
 // forward hands the request over to the gateway's core.
 func (h *Handler) forward(w http.ResponseWriter, q *request, match gateway.Match, who audience) {
+	h.underWay.Add(1)
+	defer h.underWay.Add(-1)
 	r, guard := h.guardBody(w, q.Request)
 	h.gateway.Forward(w, r, &gateway.Call{
 		Snapshot: q.snapshot,

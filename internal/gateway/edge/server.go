@@ -25,7 +25,7 @@ type Listeners struct {
 // Server serves a fleet's edge: HTTP/1.1 and HTTP/2 with prior knowledge in
 // cleartext, both by negotiation over TLS.
 type Server struct {
-	gateway   *gateway.Gateway
+	handler   *Handler
 	http      *http.Server
 	cleartext net.Listener // nil: none
 	tls       net.Listener // nil: none
@@ -35,7 +35,8 @@ type Server struct {
 // served before Serve. Its error names the address or the file.
 func Open(g *gateway.Gateway, e fleet.Edge, l Listeners, o Options) (*Server, error) {
 	o = o.withDefaults()
-	s := &Server{gateway: g, http: newHTTPServer(g, o)}
+	h := NewHandler(g, o)
+	s := &Server{handler: h, http: newHTTPServer(h, g, o)}
 	opened := false
 	defer func() {
 		if !opened {
@@ -75,13 +76,13 @@ func open(given net.Listener, addr string, o Options) (net.Listener, error) {
 	return &listener{Listener: given, stall: o.WriteStall}, nil
 }
 
-func newHTTPServer(g *gateway.Gateway, o Options) *http.Server {
+func newHTTPServer(h *Handler, g *gateway.Gateway, o Options) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:                      NewHandler(g, o),
+		Handler:                      h,
 		Protocols:                    protocols,
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            o.HeaderTimeout,
@@ -137,11 +138,25 @@ func (s *Server) Serve() error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err == nil {
-		err = s.gateway.Idle(ctx)
+		err = s.handler.idle(ctx) // net/http forgets upgraded connections
 	}
 	if err != nil {
 		s.http.Close()
 		return fmt.Errorf("waiting for requests at the edge: %w", err)
+	}
+	return nil
+}
+
+// idle waits until no request is under way, or ctx is done.
+func (h *Handler) idle(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for h.underWay.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return nil
 }

@@ -5,56 +5,219 @@
 // HTTP protocol by which they ask. Who serves is told to it by Switch; it
 // reads no clock, persists nothing, and imports nothing else of greenroom.
 //
+// A version is on stage if and only if it is in the view that ordinary
+// requests get. Each of its instances asks for itself and gets a lease, which
+// it renews well before its end. When another version takes over, its
+// instances are admitted only after every instance of the former has left or
+// its lease is over. What keeps two versions apart is therefore:
+//
+//   - an instance counts its lease from before it asked, and stops when it is
+//     over. While greenroom is down it may stay, since nothing is switched
+//     meanwhile, if it asks again within a lease of the restart;
+//   - told that it is off stage, it begins nothing, goes on asking with the
+//     epoch it holds until the work in hand has ended, and then leaves. It asks
+//     anew once its leave was answered, or else under another name;
+//   - the keeper takes a lease back for nothing but a leave or its end.
+//
+// So an instance that asks and never leaves keeps the next version waiting for
+// ever, in sight of everybody: Holders names it, and so does the reason that
+// the others are told. That is better than two versions at one queue.
+//
+// The epoch rises with every switch. Who is on stage can send it along as a
+// fencing token, by which the system that is written to refuses what comes too
+// late in spite of all this.
+//
 // Start at Keeper.Ask.
 package stage
 
 import (
-	"net/http"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 )
 
-// Keeper admits instances to the stage. It is safe for concurrent use.
-type Keeper struct{}
+// retry is how soon an instance that is not on stage asks again.
+const retry = time.Second
 
-// New returns a Keeper that gives leases of that length (whole seconds). After
-// a restart the leases given before are unknown, so instances that do not hold
-// the current epoch wait until settled, which is the start plus the lease; the
-// zero time where nothing ran before.
-func New(lease time.Duration, settled time.Time) *Keeper { return &Keeper{} }
+// Keeper admits instances to the stage. It is safe for concurrent use.
+type Keeper struct {
+	lease   time.Duration
+	settled time.Time
+
+	mu       sync.Mutex
+	epoch    uint64
+	release  string
+	versions map[string]string
+	since    map[string]uint64 // service → epoch from which on its version serves, as far as known
+	leases   map[string]map[holder]tenure
+}
+
+// holder names an instance within its service.
+type holder struct{ version, instance string }
+
+type tenure struct {
+	epoch uint64 // of the last answer by which its holder is on stage
+	until time.Time
+}
+
+// New returns a Keeper that gives leases of that length, at least a second;
+// parts of a second are dropped. After a restart the leases given before are
+// unknown, so instances that cannot show that they were on stage wait until
+// settled, which is the restart plus the lease; it is the zero time where
+// nothing ran before.
+func New(lease time.Duration, settled time.Time) *Keeper {
+	return &Keeper{
+		lease:   max(lease.Truncate(time.Second), time.Second),
+		settled: settled,
+		since:   make(map[string]uint64),
+		leases:  make(map[string]map[holder]tenure),
+	}
+}
 
 // Switch tells which version of each service serves now, from which release,
-// and under which epoch. Telling it again changes nothing; a lower epoch, or
-// the same with other versions, is an error.
-func (k *Keeper) Switch(epoch uint64, release string, versions map[string]string) error { return nil }
+// and under which epoch, at least 1. Before the first Switch nobody is on
+// stage. Telling the same again changes nothing; a lower epoch, or the same
+// with other versions, is an error and changes nothing either.
+//
+// After a restart, tell the former view with its epoch first, and then the
+// present one: so what serves in both need not prove more than the former
+// epoch, and a switch shortly before a crash interrupts no other service.
+func (k *Keeper) Switch(epoch uint64, release string, versions map[string]string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if epoch == k.epoch && release == k.release && maps.Equal(versions, k.versions) {
+		return nil
+	}
+	if epoch <= k.epoch {
+		return fmt.Errorf("the stage cannot go from epoch %d (%s) to epoch %d (%s): every switch needs a higher one", k.epoch, k.release, epoch, release)
+	}
+	for service, version := range versions {
+		if k.versions[service] != version {
+			k.since[service] = epoch
+		}
+	}
+	maps.DeleteFunc(k.since, func(service string, _ uint64) bool { _, serves := versions[service]; return !serves })
+	k.epoch, k.release, k.versions = epoch, release, maps.Clone(versions)
+	return nil
+}
 
 // Answer is what an instance is told.
 type Answer struct {
 	OnStage bool
 	Epoch   uint64        // of the stage; for who is on it, its fencing token
-	Lease   time.Duration // from when the question was sent; 0 unless OnStage
-	Retry   time.Duration // ask again after; 0 if OnStage
-	Release string        // that serves
-	Reason  string        // why not, for a person
+	Lease   time.Duration // whole seconds, from before the question was sent; 0 unless OnStage
+	Retry   time.Duration // whole seconds; ask again after; 0 if OnStage
+	Release string        // that serves; empty before the first Switch
+	Reason  string        // why not, for a person; empty if OnStage
 }
 
-// Ask answers an instance of a version, which holds a lease of the epoch held
-// (0: none) or leaves the stage.
+// Ask answers an instance of a version, which holds the stage by an answer of
+// the epoch held (0: it does not), or leaves it.
 func (k *Keeper) Ask(service, version, instance string, held uint64, leave bool, now time.Time) Answer {
-	return Answer{}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.expire(service, now)
+	me := holder{version, instance}
+	mine, known := k.leases[service][me]
+	if leave {
+		// A leave of an earlier epoch was on its way when the instance was
+		// admitted once more, and must not take that away.
+		if known && held >= mine.epoch {
+			delete(k.leases[service], me)
+		}
+		return k.off("it has left the stage")
+	}
+	if k.epoch == 0 {
+		return k.off("greenroom is starting")
+	}
+	rival, contested := k.other(service, version)
+	if serves := k.versions[service]; serves != version {
+		if held > 0 && !contested { // it finishes what it has in hand
+			k.extend(service, me, cmp.Or(mine.epoch, held), now)
+		}
+		if serves == "" {
+			return k.off(fmt.Sprintf("%s has no %s", k.release, service))
+		}
+		return k.off(fmt.Sprintf("%s serves, from %s", serves, k.release))
+	}
+	if contested {
+		return k.off(fmt.Sprintf("%s of %s has not left the stage", rival.instance, rival.version))
+	}
+	if !known && now.Before(k.settled) && (held < k.since[service] || held > k.epoch) {
+		return k.off("greenroom was restarted, and who was on stage before may be so still")
+	}
+	k.extend(service, me, k.epoch, now)
+	return Answer{OnStage: true, Epoch: k.epoch, Lease: k.lease, Release: k.release}
+}
+
+// extend makes an instance's lease last from now.
+func (k *Keeper) extend(service string, h holder, epoch uint64, now time.Time) {
+	if k.leases[service] == nil {
+		k.leases[service] = make(map[holder]tenure)
+	}
+	k.leases[service][h] = tenure{epoch: epoch, until: now.Add(k.lease)}
+}
+
+// off is the answer to an instance that is not on stage.
+func (k *Keeper) off(reason string) Answer {
+	return Answer{Epoch: k.epoch, Retry: retry, Release: k.release, Reason: reason}
+}
+
+// other returns a holder of another version.
+func (k *Keeper) other(service, version string) (holder, bool) {
+	for h := range k.leases[service] {
+		if h.version != version {
+			return h, true
+		}
+	}
+	return holder{}, false
+}
+
+// expire forgets the leases of a service that are over.
+func (k *Keeper) expire(service string, now time.Time) {
+	leases := k.leases[service]
+	maps.DeleteFunc(leases, func(_ holder, l tenure) bool { return !now.Before(l.until) })
+	if len(leases) == 0 {
+		delete(k.leases, service)
+	}
+}
+
+// onStage says whether a version's instances may be on stage by the epoch that
+// is told with it.
+func (k *Keeper) onStage(service, version string) (bool, uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.epoch > 0 && k.versions[service] == version, k.epoch
 }
 
 // Holder is an instance that holds a lease.
 type Holder struct {
 	Service, Version, Instance string
-	Epoch                      uint64
-	Until                      time.Time
+	Epoch                      uint64    // of the last answer by which it is on stage
+	Until                      time.Time // its lease is over, unless it asks before
+	Leaving                    bool      // its version serves no longer; others wait for it
 }
 
 // Holders returns who holds a lease, by service, version and instance.
-func (k *Keeper) Holders(now time.Time) []Holder { return nil }
-
-// Handler answers the instances of one version: POST /stage asks for the
-// stage, GET / shows it. now is the clock.
-func Handler(k *Keeper, service, version string, now func() time.Time) http.Handler {
-	return http.NotFoundHandler()
+func (k *Keeper) Holders(now time.Time) []Holder {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var holders []Holder
+	for service, leases := range k.leases {
+		for h, l := range leases {
+			if now.Before(l.until) {
+				holders = append(holders, Holder{
+					Service: service, Version: h.version, Instance: h.instance,
+					Epoch: l.epoch, Until: l.until, Leaving: k.versions[service] != h.version,
+				})
+			}
+		}
+	}
+	slices.SortFunc(holders, func(a, b Holder) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Instance, b.Instance))
+	})
+	return holders
 }

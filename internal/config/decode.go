@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -141,7 +142,7 @@ func (d *decoder) pairs(n ast.Node, p path, depth int) ([]pair, bool) {
 			continue
 		}
 		if first, twice := seen[key]; twice {
-			d.add(at, p.field(key), "remove one of the two", fmt.Sprintf("`%s` is given twice, first in line %d", key, first.line))
+			d.add(at, p.field(key), "remove one of the two", fmt.Sprintf("`%s` is given twice, first in line %d", cut(key), d.src.line(first)))
 			continue
 		}
 		seen[key] = at
@@ -232,17 +233,18 @@ func (d *decoder) textMap(n ast.Node, v reflect.Value, p path) {
 	}
 }
 
-// hide keeps a value out of excerpts.
+// hide keeps a value out of excerpts: a text itself, of anything else the rest
+// of its line.
 func (d *decoder) hide(n ast.Node) {
-	if a, ok := n.(*ast.AnchorNode); ok {
+	if a, ok := n.(*ast.AnchorNode); ok && a.Value != nil {
 		n = a.Value
 	}
-	if _, ok := n.(ast.ScalarNode); !ok || n.GetToken() == nil {
-		return
-	}
 	at := start(n)
-	length := len([]rune(strings.TrimSpace(n.GetToken().Origin)))
-	d.src.secrets[at.line] = append(d.src.secrets[at.line], span{at.column, at.column + length})
+	hidden := span{at.column, math.MaxInt}
+	if _, ok := n.(ast.ScalarNode); ok && n.GetToken() != nil {
+		hidden.to = at.column + len([]rune(strings.TrimSpace(n.GetToken().Origin)))
+	}
+	d.src.secrets[at.line] = append(d.src.secrets[at.line], hidden)
 }
 
 func (d *decoder) list(n ast.Node, v reflect.Value, p path) {

@@ -84,33 +84,54 @@ func Parse(name string, data []byte, dir string) (Documents, error) {
 		return Documents{}, fmt.Errorf("find the folder of %s: %w", name, err)
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	src := (&source{name: name, dir: dir, lines: strings.Split(string(data), "\n")}).of()
-	p := &problems{src: src}
+	lines := strings.Split(string(data), "\n")
+	p := &problems{src: newSource(name, dir, 0, lines)}
 	if !p.readable(data) {
 		return Documents{}, p.err()
 	}
-	file := p.syntax(string(data))
-	if file == nil {
-		return Documents{}, p.err()
-	}
 	var out Documents
-	var all []*Error
-	for _, doc := range file.Docs {
-		if doc.Body == nil || doc.Body.Type() == ast.CommentType {
-			continue
+	found := false
+	for _, part := range parts(lines) {
+		one := &problems{src: newSource(name, dir, part.before, part.lines)}
+		for _, body := range one.syntax() {
+			found = true
+			out.add(body, one)
 		}
-		one := &problems{src: src.of()}
-		out.add(doc.Body, one)
-		all = append(all, one.list...)
+		p.list = append(p.list, one.list...)
 	}
-	p.list = append(p.list, all...)
-	if len(p.list) == 0 && out.Fleet == nil && len(out.Releases) == 0 {
+	if len(p.list) == 0 && !found {
 		p.add(position{}, "", "greenroom init writes a first one", "there is no document in it")
 	}
 	if err := p.err(); err != nil {
 		return Documents{}, err
 	}
 	return out, nil
+}
+
+// part is the text of one document of a file.
+type part struct {
+	before int // lines of the file before it
+	lines  []string
+}
+
+// parts cuts a file at its separators: lines that begin with three dashes or
+// dots, wherever they stand. The parser would do that too, but loses documents
+// that follow an empty one.
+func parts(lines []string) []part {
+	out := []part{{}}
+	for i, line := range lines {
+		rest, dashes := strings.CutPrefix(line, "---")
+		if !dashes {
+			rest, _ = strings.CutPrefix(line, "...")
+		}
+		if rest != line && (rest == "" || strings.ContainsRune(" \t\r", rune(rest[0]))) {
+			out = append(out, part{before: i})
+			line = "   " + rest
+		}
+		last := &out[len(out)-1]
+		last.lines = append(last.lines, line)
+	}
+	return out
 }
 
 // readable checks size and encoding.
@@ -138,23 +159,29 @@ func (p *problems) readable(data []byte) bool {
 	return true
 }
 
-// syntax parses the text; nil with a complaint if it is no YAML.
-func (p *problems) syntax(text string) (file *ast.File) {
+// syntax parses a document's text. It returns nothing for one that is empty,
+// nor, with a complaint, for one that is no YAML.
+func (p *problems) syntax() (bodies []ast.Node) {
 	defer func() {
 		// The parser is third-party code fed with what anybody wrote.
 		if r := recover(); r != nil {
 			p.add(position{}, "", "", "the document cannot be read as YAML")
-			file = nil
+			bodies = nil
 		}
 	}()
-	tokens := lexer.Tokenize(text)
+	tokens := lexer.Tokenize(strings.Join(p.src.lines, "\n"))
 	if t, why := tooDeep(tokens); t != nil {
 		p.add(position{t.Position.Line, t.Position.Column}, "", "", why)
 		return nil
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err == nil {
-		return file
+		for _, doc := range file.Docs {
+			if doc.Body != nil && doc.Body.Type() != ast.CommentType {
+				bodies = append(bodies, doc.Body)
+			}
+		}
+		return bodies
 	}
 	pos, problem, hint := position{}, err.Error(), ""
 	var syntax *yaml.SyntaxError
@@ -202,7 +229,7 @@ func (d *Documents) add(body ast.Node, p *problems) {
 // kind reads a document's apiVersion and kind, empty with a complaint if they
 // are not ours.
 func (d *decoder) kind(body ast.Node) string {
-	quiet := &decoder{problems: &problems{src: d.src.of()}, anchors: d.anchors}
+	quiet := &decoder{problems: &problems{src: newSource(d.src.name, d.src.dir, d.src.before, d.src.lines)}, anchors: d.anchors}
 	n := quiet.node(body, "")
 	if n == nil {
 		d.problems.list = append(d.problems.list, quiet.problems.list...)

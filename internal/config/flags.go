@@ -21,7 +21,8 @@ func ReleaseFromFlags(name string, sets []string, dir string) (ReleaseDocument, 
 	if err != nil {
 		return ReleaseDocument{}, fmt.Errorf("find the folder %s: %w", dir, err)
 	}
-	src := (&source{name: "release " + name, dir: dir, lines: sets, flags: true}).of()
+	src := newSource("release "+name, dir, 0, sets)
+	src.flags = true
 	p := &problems{src: src}
 	doc := v1alpha1.Release{
 		APIVersion: v1alpha1.APIVersion,

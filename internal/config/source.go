@@ -29,7 +29,7 @@ func (p path) parent() (path, bool) {
 	return p[:i], true
 }
 
-// position is a place in a source, both from 1; the zero position is nowhere.
+// position is a place in a document, both from 1; the zero position is nowhere.
 type position struct{ line, column int }
 
 // span is part of a line that excerpts must not show.
@@ -39,6 +39,7 @@ type span struct{ from, to int } // columns from 1, to excluded
 type source struct {
 	name    string // file name, or - for standard input
 	dir     string // absolute; what relative paths are relative to
+	before  int    // lines of the file before the document
 	lines   []string
 	flags   bool // made of command-line flags, one a line: no line numbers
 	keys    map[path]position
@@ -46,10 +47,10 @@ type source struct {
 	secrets map[int][]span // by line
 }
 
-// of returns a source for another document of the same text.
-func (s *source) of() *source {
+// newSource returns a source without any places yet.
+func newSource(name, dir string, before int, lines []string) *source {
 	return &source{
-		name: s.name, dir: s.dir, lines: s.lines, flags: s.flags,
+		name: name, dir: dir, before: before, lines: lines,
 		keys: map[path]position{}, values: map[path]position{}, secrets: map[int][]span{},
 	}
 }
@@ -80,10 +81,10 @@ func (s *source) file(pos position) string {
 }
 
 func (s *source) line(pos position) int {
-	if s.flags {
+	if s.flags || pos.line == 0 {
 		return 0
 	}
-	return pos.line
+	return pos.line + s.before
 }
 
 func (s *source) column(pos position) int {
@@ -123,7 +124,7 @@ func (s *source) excerpt(pos position) string {
 		line = line[:excerptWidth]
 		line[excerptWidth-1] = '…'
 	}
-	number := fmt.Sprintf("%4d", pos.line)
+	number := fmt.Sprintf("%4d", s.line(pos))
 	return fmt.Sprintf("%s | %s\n%s | %s^", number, string(line),
 		strings.Repeat(" ", len(number)), strings.Repeat(" ", caret))
 }

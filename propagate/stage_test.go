@@ -212,6 +212,45 @@ func TestAHolder(t *testing.T) {
 	}
 }
 
+// TestLeaveDoesNotOvertakeARenewal: a renewal that arrives behind the leave
+// would admit the instance again, and the next version would wait.
+func TestLeaveDoesNotOvertakeARenewal(t *testing.T) {
+	renewing, left := make(chan struct{}, 1), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var a ask
+		if err := json.NewDecoder(r.Body).Decode(&a); err != nil {
+			t.Error(err)
+		}
+		switch {
+		case a.Leave:
+			close(left)
+		case a.Epoch != 0:
+			renewing <- struct{}{}
+			select {
+			case <-left:
+				t.Error("the leave overtook a renewal")
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		fmt.Fprintf(w, yes, 7)
+	}))
+	defer srv.Close()
+	stage, err := propagate.OnStage(context.Background(),
+		propagate.WithEnviron([]string{"GREENROOM_STATUS_URL=" + srv.URL, "GREENROOM_INSTANCE=gift-1"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-renewing
+	if err := stage.Leave(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-left:
+	default:
+		t.Error("nobody was told")
+	}
+}
+
 func TestLeaveThatNobodyHears(t *testing.T) {
 	th := openTheatre(t)
 	th.say(200, fmt.Sprintf(yes, 7))

@@ -32,7 +32,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	c := carriedFrom(r.Context())
 	stamped := c != nil && c.stamp != ""
 	byHand := t.hasStamp(r.Header)
-	if !stamped && !byHand {
+	if r.URL == nil || !stamped && !byHand { // without a URL the base has the error
 		return t.base.RoundTrip(r)
 	}
 	switch inFleet := t.p.hosts.Contains(r.URL.Scheme, r.URL.Host); {

@@ -2,6 +2,7 @@ package propagategrpc
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/grpc"
 
@@ -15,9 +16,10 @@ type Server struct {
 }
 
 // NewServer returns a receiving side. All methods count as writes, since gRPC
-// does not say which are: the context of a call goes on after its client has
-// left or the client's deadline is over, for as long as
-// [propagate.WithDeadline] says; see [propagate.Middleware].
+// does not say which are, but for those of gRPC's own services such as health
+// and reflection, whose streams would hold up a graceful stop. The context of a
+// call goes on after its client has left or the client's deadline is over, for
+// as long as [propagate.WithDeadline] says; see [propagate.Middleware].
 //
 // A gRPC server has no context whose end would be its shutdown. Name one by
 // [propagate.WithBase] and cancel it when the time for draining is over, before
@@ -70,6 +72,9 @@ func (s *Server) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 }
 
 func (s *Server) isWrite(fullMethod string) bool {
+	if strings.HasPrefix(fullMethod, "/grpc.") {
+		return false
+	}
 	_, safe := s.safe[fullMethod]
 	return !safe
 }

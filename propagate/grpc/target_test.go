@@ -6,6 +6,23 @@ import (
 	"github.com/greenroom-dev/greenroom/propagate"
 )
 
+func TestWhichMethodsAreWrites(t *testing.T) {
+	one := NewServer().WithSafe("/live.Wallet/Balance")
+	both := one.WithSafe("/live.Wallet/Watch")
+	for method, want := range map[string][2]bool{
+		"/live.Wallet/Charge":            {true, true},
+		"/live.Wallet/Balance":           {false, false},
+		"/live.Wallet/Watch":             {true, false},
+		"/grpc.health.v1.Health/Watch":   {false, false},
+		"/grpcurl.Something/Else":        {true, true},
+		"/grpc.reflection.v1.Server/All": {false, false},
+	} {
+		if got := [2]bool{one.isWrite(method), both.isWrite(method)}; got != want {
+			t.Errorf("%s: %v, want %v", method, got, want)
+		}
+	}
+}
+
 func TestInFleet(t *testing.T) {
 	c := NewClient(propagate.WithEnviron([]string{
 		"GREENROOM_URL_WALLET=http://127.1.2.3:20001",

@@ -84,7 +84,7 @@ func Parse(name string, data []byte, dir string) (Documents, error) {
 		return Documents{}, fmt.Errorf("find the folder of %s: %w", name, err)
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	lines := strings.Split(string(data), "\n")
+	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data)), "\n")
 	p := &problems{src: newSource(name, dir, 0, lines)}
 	if !p.readable(data) {
 		return Documents{}, p.err()
@@ -124,7 +124,7 @@ func parts(lines []string) []part {
 		if !dashes {
 			rest, _ = strings.CutPrefix(line, "...")
 		}
-		if rest != line && (rest == "" || strings.ContainsRune(" \t\r", rune(rest[0]))) {
+		if rest != line && (rest == "" || strings.ContainsRune(" \t", rune(rest[0]))) {
 			out = append(out, part{before: i})
 			line = "   " + rest
 		}
@@ -149,7 +149,7 @@ func (p *problems) readable(data []byte) bool {
 				p.add(position{i + 1, column}, "", "save the file as UTF-8", "this is not UTF-8 text")
 				return false
 			}
-			if r < ' ' && r != '\t' && r != '\r' || r == 0x7f {
+			if r < ' ' && r != '\t' || r == 0x7f {
 				p.add(position{i + 1, column}, "", "remove it", fmt.Sprintf("there is a control character (%#02x)", r))
 				return false
 			}

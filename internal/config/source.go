@@ -103,7 +103,7 @@ func (s *source) excerpt(pos position) string {
 	if s.flags || pos.line < 1 || pos.line > len(s.lines) {
 		return ""
 	}
-	line := []rune(strings.TrimRight(s.lines[pos.line-1], "\r"))
+	line := []rune(s.lines[pos.line-1])
 	for i, r := range line {
 		if r < ' ' || r == utf8.RuneError {
 			line[i] = ' '

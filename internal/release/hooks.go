@@ -65,7 +65,7 @@ func (d *draft) hear(r Release, m Moment, o Observation) Release {
 }
 
 // Retry runs a release's verify hooks again, or those of a settle, rollback or
-// abort that failed.
+// abort that failed, from the first. Hooks that are under way go on.
 func (s State) Retry(name string, m Moment, by Actor, now time.Time) (State, error) {
 	r, err := s.find(name)
 	if err != nil {
@@ -82,8 +82,8 @@ func (s State) Retry(name string, m Moment, by Actor, now time.Time) (State, err
 		return s, refuse("phase", "open the release again", "prepare hooks run when a release is opened")
 	case !came:
 		return s, refuse("phase", "", "the %s hooks of %s have not been due yet", m, name)
-	case p.Failed == "" && p.Passed < len(r.Hooks[m]):
-		return s, nil // under way
+	case p.Failed == "" && (m != Verify || p.Passed < len(r.Hooks[m])):
+		return s, nil // under way, or nothing to mend
 	}
 	d := s.edit(by, now)
 	d.put(r.due(m))

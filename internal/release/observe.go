@@ -9,15 +9,30 @@ type Observation struct {
 	Stamps   map[string]StampStatus
 	Hooks    map[string]HookStatus // by RunHook.ID
 	Drops    map[string][]Drop     // by stamp
+
+	// Watching is since when the hops have been seeing every call; zero: for
+	// as long as it matters. What a hop did not see before does not make a
+	// view quiet.
+	Watching time.Time
+}
+
+// ready is how many instances of a version take requests and will go on doing
+// so.
+func (o Observation) ready(id string) int {
+	status := o.Versions[id]
+	if status.Stopping || status.Gone {
+		return 0
+	}
+	return status.Ready
 }
 
 // VersionStatus is how a version is doing.
 type VersionStatus struct {
 	Ready    int    // instances that take requests
 	Replicas int    // instances that the platform was last asked for; 0: named by endpoints
-	Failed   string // why the platform gave up before the version was ever ready
-	Stopping bool
-	Gone     bool // it ran and no process of it is left
+	Failed   string // why the platform gave up before the version was ever ready; without meaning once it is Stopping
+	Stopping bool   // it was told to stop, and was not run again since
+	Gone     bool   // Stopping, and no process of it is left; what else is left stays until Forget
 }
 
 // StampStatus is what the hops know of a stamp.
@@ -51,7 +66,7 @@ type Stop struct {
 type Forget struct{ Version string }
 
 // EndView tells and ends the streams that still belong to a view that has
-// ended.
+// ended. It is given for as long as there are any.
 type EndView struct{ Stamp string }
 
 // RunHook runs one hook of a release. ID is the same when a crash makes it run

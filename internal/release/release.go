@@ -84,7 +84,16 @@ type Release struct {
 	Hooks    map[Moment][]string `json:"hooks,omitempty"`    // names, in order
 	Progress map[Moment]Progress `json:"progress,omitempty"` // of the moments that have come
 	Dropped  []Drop              `json:"dropped,omitempty"`  // calls that lost the stamp while this content was in preview
-	Auto     bool                `json:"auto,omitempty"`     // promote as soon as nothing speaks against it
+	Auto     bool                `json:"auto,omitempty"`     // promote as soon as nothing speaks against it, but never again after a rollback
+}
+
+// isBack reports whether the release was rolled back with the content that it
+// has: it goes Live again only when a person says so.
+func (r Release) isBack() bool { return !r.KeepUntil.IsZero() }
+
+// open reports whether the release's content may still change.
+func (r Release) open() bool {
+	return r.Phase == Preparing || r.Phase == Previewing || r.Phase == Failed
 }
 
 // Note is something that a person did to a release.
@@ -110,6 +119,8 @@ const (
 	OnRollback Moment = "rollback" // after the switch back, which never waits for it
 	OnAbort    Moment = "abort"    // after the end of the preview, which never waits for it
 )
+
+func moments() []Moment { return []Moment{Prepare, Verify, OnSettle, OnRollback, OnAbort} }
 
 // Progress is how far the hooks of a moment have come. They run one after the
 // other.

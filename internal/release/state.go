@@ -18,7 +18,8 @@ type State struct {
 	Versions map[string]Version `json:"versions"` // by ID: all that a view or a release speaks of
 	Views    map[string]View    `json:"views"`    // by stamp; an ended view is not among them
 	Default  string             `json:"default"`  // stamp that ordinary requests get
-	Settled  string             `json:"settled"`  // stamp of the view last settled
+	Since    time.Time          `json:"since"`    // of Default
+	Settled  string             `json:"settled"`  // stamp of the view last settled; that view may have ended while the next one settles
 	Releases map[string]Release `json:"releases"` // by name; the last History ended ones stay
 	Live     map[string]string  `json:"live"`     // names that were ever Live → UID; never used again
 	Pin      *Pin               `json:"pin,omitempty"`
@@ -49,6 +50,8 @@ type Version struct {
 	Name     string `json:"name"`
 	Digest   string `json:"digest"`   // two versions with one ID and two digests are a mistake
 	Replicas int    `json:"replicas"` // instances that must be ready; 0: something else runs it, and one endpoint will do
+
+	Drain time.Duration `json:"drain,omitempty"` // of a service that has left the fleet; else the Service has it
 }
 
 // capacity is how many instances make the version ready.
@@ -61,6 +64,7 @@ type View struct {
 	Release     string            `json:"release,omitempty"` // empty: the baseline
 	Over        string            `json:"over,omitempty"`    // stamp of the view it was built upon
 	Versions    map[string]string `json:"versions"`          // service → version ID
+	Own         map[string]string `json:"own,omitempty"`     // those of Versions that the release itself brought
 	EndingSince time.Time         `json:"endingSince,omitzero"`
 }
 
@@ -90,6 +94,7 @@ func New(services map[string]Service, first []Version, settings Settings, by Act
 		Versions: map[string]Version{},
 		Views:    map[string]View{},
 		Default:  Baseline,
+		Since:    now,
 		Settled:  Baseline,
 		Releases: map[string]Release{},
 		Live:     map[string]string{},
@@ -118,13 +123,10 @@ type Serving struct {
 
 // Serving says what ordinary requests get now, and what a rollback returns to.
 func (s State) Serving() Serving {
-	out := Serving{Release: s.nameOf(s.Default), Stamp: s.Default}
-	if r, ok := s.Releases[out.Release]; ok {
-		out.Since = r.Since
-		if r.Phase == Live {
-			out.Until = r.WindowEnds
-			out.Before = s.nameOf(r.Former)
-		}
+	out := Serving{Release: s.nameOf(s.Default), Stamp: s.Default, Since: s.Since}
+	if r, ok := s.live(); ok {
+		out.Until = r.WindowEnds
+		out.Before = s.nameOf(r.Former)
 	}
 	return out
 }

@@ -15,11 +15,11 @@ func stampOf(release string, n int) string {
 	return release + "." + strconv.Itoa(n)
 }
 
-// buildView gives r a view of its versions over what serves now, under a new
-// stamp. The view that it had ends with its last request.
-func (d *draft) buildView(r Release) Release {
-	view := View{Release: r.Name, Over: d.Default, Versions: maps.Clone(d.Views[d.Default].Versions)}
-	maps.Copy(view.Versions, r.Versions)
+// buildView gives r a view of own over what serves now, under a new stamp. The
+// view that it had ends with its last request.
+func (d *draft) buildView(r Release, own map[string]string) Release {
+	view := View{Release: r.Name, Over: d.Default, Versions: maps.Clone(d.Views[d.Default].Versions), Own: own}
+	maps.Copy(view.Versions, own)
 	for {
 		r.Views++
 		view.Stamp = stampOf(r.Name, r.Views)
@@ -33,14 +33,15 @@ func (d *draft) buildView(r Release) Release {
 }
 
 // rebuildPreviews gives every preview a new view whose base is no longer what
-// serves.
+// serves. A release that prepares an update still shows what it had before.
 func (d *draft) rebuildPreviews() {
 	for _, name := range slices.Sorted(maps.Keys(d.Releases)) {
 		r := d.Releases[name]
-		if r.Phase != Previewing || r.View == "" || d.Views[r.View].Over == d.Default {
+		shown := d.Views[r.View]
+		if !r.open() || r.View == "" || shown.Over == d.Default {
 			continue
 		}
-		r = d.buildView(r)
+		r = d.buildView(r, shown.Own)
 		d.put(r)
 		d.event("PreviewRebuilt", name, "its preview is now "+r.View+", over "+d.nameOf(d.Default))
 	}
@@ -71,31 +72,30 @@ func (d *draft) sweepViews(o Observation) {
 	for _, stamp := range slices.Sorted(maps.Keys(d.Views)) {
 		v := d.Views[stamp]
 		switch {
-		case use[stamp] && v.Ending():
-			v.EndingSince = time.Time{}
-			d.Views[stamp] = v
-			d.changes++
 		case use[stamp]:
 		case !v.Ending():
 			v.EndingSince = d.now
 			d.Views[stamp] = v
 			d.changes++
-		case d.over(v, o.Stamps[stamp]):
+		case d.over(v, o):
 			delete(d.Views, stamp)
 			d.event("ViewEnded", v.Release, stamp+" has ended")
 		}
 	}
 }
 
-func (d *draft) over(v View, seen StampStatus) bool {
+func (d *draft) over(v View, o Observation) bool {
 	if !d.now.Before(v.EndingSince.Add(d.drain(v))) {
 		return true
 	}
-	last := v.EndingSince
-	if seen.LastSeen.After(last) {
-		last = seen.LastSeen
+	seen := o.Stamps[v.Stamp]
+	quiet := v.EndingSince
+	for _, t := range []time.Time{seen.LastSeen, o.Watching} {
+		if t.After(quiet) {
+			quiet = t
+		}
 	}
-	return seen.InFlight == 0 && !d.now.Before(last.Add(d.Settings.Quiet))
+	return seen.InFlight == 0 && !d.now.Before(quiet.Add(d.Settings.Quiet))
 }
 
 // drain is how long the requests of a view may outlive it: the longest drain

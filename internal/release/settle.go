@@ -1,0 +1,85 @@
+package release
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Settle ends a Live release's rollback window before its time. Asked again
+// for one whose settle hooks failed, it runs them again.
+func (s State) Settle(name string, by Actor, now time.Time) (State, error) {
+	r, err := s.find(name)
+	if err != nil {
+		return s, err
+	}
+	switch r.Phase {
+	case Settled:
+		return s, nil
+	case Settling:
+		if r.Progress[OnSettle].Failed == "" {
+			return s, nil
+		}
+		return s.Retry(name, OnSettle, by, now)
+	case Live:
+	default:
+		return s, refuse("phase", "promote it first", "%s is %s, and only a Live release settles", name, r.Phase)
+	}
+	d := s.edit(by, now)
+	d.beginSettling(r, "")
+	return d.done(), nil
+}
+
+// beginSettling is the point of no return.
+func (d *draft) beginSettling(r Release, reason string) {
+	d.Pin = nil
+	r.WindowEnds = time.Time{}
+	d.enter(r, Settling, reason)
+	d.event("ReleaseSettling", r.Name, "it can no longer be rolled back; what it replaced drains")
+}
+
+// settle runs the settle hooks when what r replaced is gone, and ends it.
+func (d *draft) settle(r Release, o Observation) {
+	if _, begun := r.Progress[OnSettle]; !begun {
+		if last := d.remains(r, o); last != "" {
+			d.wait(r, "waiting for "+last)
+			return
+		}
+		r = r.due(OnSettle)
+	}
+	if failed := r.Progress[OnSettle].Failed; failed != "" {
+		d.wait(r, "settle hook "+failed+"; mend it, then greenroom release settle "+r.Name)
+		return
+	}
+	if !d.hooksPassed(r, OnSettle) {
+		d.wait(r, "waiting for its settle hooks")
+		return
+	}
+	if !d.Views[r.View].Ending() {
+		d.Settled = r.View
+	}
+	d.enter(r, Settled, "")
+	d.event("ReleaseSettled", r.Name, "what it replaced is gone")
+}
+
+// remains says what is left of what r replaced, or "". A former version that
+// another release brings is not waited for, but a request on its way to it in
+// a view that is ending is.
+func (d *draft) remains(r Release, o Observation) string {
+	if _, there := d.Views[r.Former]; there {
+		return "the last requests of " + d.nameOf(r.Former)
+	}
+	desired := d.Desired()
+	for _, service := range slices.Sorted(maps.Keys(r.Replaces)) {
+		id := r.Replaces[service]
+		for _, stamp := range slices.Sorted(maps.Keys(d.Views)) {
+			if v := d.Views[stamp]; v.Ending() && id != "" && v.Versions[service] == id {
+				return "the last requests of " + stamp
+			}
+		}
+		if status, runs := o.Versions[id]; runs && !status.Gone && !slices.Contains(desired, id) {
+			return id + " to stop"
+		}
+	}
+	return ""
+}

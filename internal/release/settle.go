@@ -55,7 +55,7 @@ func (d *draft) settle(r Release, o Observation) {
 		d.wait(r, "waiting for its settle hooks")
 		return
 	}
-	if !d.Views[r.View].Ending() {
+	if v, there := d.Views[r.View]; there && !v.Ending() { // else a later release has settled, or is about to
 		d.Settled = r.View
 	}
 	d.enter(r, Settled, "")

@@ -59,8 +59,9 @@ type Keeper struct {
 type holder struct{ version, instance string }
 
 type tenure struct {
-	epoch uint64 // of the last answer by which its holder is on stage
-	until time.Time
+	epoch    uint64 // of the last answer by which its holder is on stage
+	admitted bool   // by this keeper; else its holder says that it was on stage before a restart
+	until    time.Time
 }
 
 // New returns a Keeper that gives leases of that length, at least a second;
@@ -121,59 +122,88 @@ func (k *Keeper) Ask(service, version, instance string, held uint64, leave bool,
 	defer k.mu.Unlock()
 	k.expire(service, now)
 	me := holder{version, instance}
-	mine, known := k.leases[service][me]
 	if leave {
 		// A leave of an earlier epoch was on its way when the instance was
 		// admitted once more, and must not take that away.
-		if known && held >= mine.epoch {
+		if mine, ok := k.leases[service][me]; ok && held >= mine.epoch {
 			delete(k.leases[service], me)
 		}
 		return k.off("it has left the stage")
 	}
-	if k.epoch == 0 {
-		return k.off("greenroom is starting")
-	}
-	rival, contested := k.other(service, version)
-	if serves := k.versions[service]; serves != version {
-		if held > 0 && !contested { // it finishes what it has in hand
-			k.extend(service, me, cmp.Or(mine.epoch, held), now)
+	if reason := k.refuse(service, version, held, now); reason != "" {
+		if held > 0 {
+			k.finish(service, me, held, now)
 		}
-		if serves == "" {
-			return k.off(fmt.Sprintf("%s has no %s", k.release, service))
-		}
-		return k.off(fmt.Sprintf("%s serves, from %s", serves, k.release))
+		return k.off(reason)
 	}
-	if contested {
-		return k.off(fmt.Sprintf("%s of %s has not left the stage", rival.instance, rival.version))
-	}
-	if !known && now.Before(k.settled) && (held < k.since[service] || held > k.epoch) {
-		return k.off("greenroom was restarted, and who was on stage before may be so still")
-	}
-	k.extend(service, me, k.epoch, now)
+	k.extend(service, me, tenure{epoch: k.epoch, admitted: true}, now)
 	return Answer{OnStage: true, Epoch: k.epoch, Lease: k.lease, Release: k.release}
 }
 
+// refuse returns why an instance cannot be on stage, or nothing.
+//
+// Once an instance of a version was admitted, no other version can be until
+// all of its leases are over; so whoever else says that it is on stage is late
+// and counts no more.
+func (k *Keeper) refuse(service, version string, held uint64, now time.Time) string {
+	serves := k.versions[service]
+	owner := k.owner(service)
+	switch {
+	case k.epoch == 0:
+		return "greenroom is starting"
+	case serves == "":
+		return fmt.Sprintf("%s has no %s", k.release, service)
+	case serves != version:
+		return fmt.Sprintf("%s serves, from %s", serves, k.release)
+	case owner == version:
+		return ""
+	}
+	for h := range k.leases[service] {
+		if h.version != version {
+			return fmt.Sprintf("%s of %s has not left the stage", h.instance, h.version)
+		}
+	}
+	if now.Before(k.settled) && (held < k.since[service] || held > k.epoch) {
+		return "greenroom was restarted, and who was on stage before may be so still"
+	}
+	return ""
+}
+
+// finish lets an instance that may not be on stage keep its lease while it
+// finishes what it has in hand.
+func (k *Keeper) finish(service string, h holder, held uint64, now time.Time) {
+	if owner := k.owner(service); owner != "" && owner != h.version {
+		return
+	}
+	l, ok := k.leases[service][h]
+	if !ok {
+		l.epoch = held
+	}
+	k.extend(service, h, l, now)
+}
+
+// owner is the version of the admitted instances, empty where there is none.
+func (k *Keeper) owner(service string) string {
+	for h, l := range k.leases[service] {
+		if l.admitted {
+			return h.version
+		}
+	}
+	return ""
+}
+
 // extend makes an instance's lease last from now.
-func (k *Keeper) extend(service string, h holder, epoch uint64, now time.Time) {
+func (k *Keeper) extend(service string, h holder, l tenure, now time.Time) {
 	if k.leases[service] == nil {
 		k.leases[service] = make(map[holder]tenure)
 	}
-	k.leases[service][h] = tenure{epoch: epoch, until: now.Add(k.lease)}
+	l.until = now.Add(k.lease)
+	k.leases[service][h] = l
 }
 
 // off is the answer to an instance that is not on stage.
 func (k *Keeper) off(reason string) Answer {
 	return Answer{Epoch: k.epoch, Retry: retry, Release: k.release, Reason: reason}
-}
-
-// other returns a holder of another version.
-func (k *Keeper) other(service, version string) (holder, bool) {
-	for h := range k.leases[service] {
-		if h.version != version {
-			return h, true
-		}
-	}
-	return holder{}, false
 }
 
 // expire forgets the leases of a service that are over.

@@ -138,11 +138,14 @@ func TestAfterARestartOthersWait(t *testing.T) {
 	p.refused("v2", 0, "restarted")
 	p.refused("v2", 6, "restarted") // of an epoch in which another served
 	p.refused("v2", 8, "restarted") // of an epoch that never was
+	if a := p.Ask("chat", "v1", "chat-2", 5, false, p.now); a.OnStage {
+		t.Errorf("what held an epoch before both views: %+v; want it to wait", a)
+	}
 	if a := p.Ask("chat", "v1", "chat-1", 6, false, p.now); !a.OnStage || a.Epoch != 7 {
 		t.Errorf("what serves in both views: %+v; want it on stage", a)
 	}
-	if a := p.Ask("chat", "v1", "chat-2", 5, false, p.now); a.OnStage {
-		t.Errorf("what held an epoch before both views: %+v; want it to wait", a)
+	if a := p.Ask("chat", "v1", "chat-2", 5, false, p.now); !a.OnStage {
+		t.Errorf("when its version has shown that it was on stage: %+v; want it there too", a)
 	}
 	p.admitted("v2", 7, 7)
 	p.now = p.now.Add(span)

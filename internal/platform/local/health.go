@@ -38,8 +38,11 @@ func (p *Platform) checkHealth(ctx context.Context, v *version, i *instance) {
 	looked := began
 	for {
 		p.mu.Lock()
-		h, addr := v.spec.Service.Health, i.addr
+		h, addr, run := v.spec.Service.Health, i.addr, v.spec.Version.Run
 		p.mu.Unlock()
+		if run != nil {
+			p.checkInPlace(v, run)
+		}
 		err := probe(ctx, h, addr)
 		if ctx.Err() != nil {
 			return

@@ -170,7 +170,7 @@ func (p *problems) syntax() (bodies []ast.Node) {
 		}
 	}()
 	tokens := lexer.Tokenize(strings.Join(p.src.lines, "\n"))
-	if t, why := tooDeep(tokens); t != nil {
+	if t, why := excess(tokens); t != nil {
 		p.add(position{t.Position.Line, t.Position.Column}, "", "", why)
 		return nil
 	}

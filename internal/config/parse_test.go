@@ -141,7 +141,7 @@ func TestHostileTextsAreRefusedSoon(t *testing.T) {
 		"aliases":     strings.Repeat("*a ", n),
 		"merges":      strings.Repeat("<<: ", n),
 		"keys":        strings.Repeat("a: b\n", n),
-		"quotes":      strings.Repeat("\"", n),
+		"entries":     "{" + strings.Repeat("a: b,", 30_000) + "}",
 		"deep blocks": deepBlocks(1000),
 	} {
 		var all *Errors

@@ -209,14 +209,17 @@ func (a *accessLog) run(w io.Writer, log *slog.Logger) {
 	failing := false
 	put := func(b []byte) {
 		_, err := out.Write(b)
-		if err == nil && len(a.lines) == 0 {
+		if err == nil && len(a.lines) > 0 {
+			return
+		}
+		if err == nil {
 			err = out.Flush()
 		}
 		if err != nil {
 			out.Reset(w)
-			if !failing {
-				log.Error("the access log cannot be written; its lines are lost until it can", "error", err)
-			}
+		}
+		if err != nil && !failing {
+			log.Error("the access log cannot be written; its lines are lost until it can", "error", err)
 		}
 		failing = err != nil
 	}

@@ -27,5 +27,15 @@
 // here. Refuse CONNECT and upgrades to h2c. On an error that is [ErrBroken],
 // panic with [http.ErrAbortHandler] once everything is logged: HTTP/2 has no
 // other way to reset a stream. Wrappers of the ResponseWriter need an Unwrap
-// method, as [http.ResponseController] wants it.
+// method, as [http.ResponseController] wants it. Hand on the *http.Request that
+// the server made: in a copy of it, trailers that an HTTP/1 client did not
+// announce never show up.
+//
+// # What net/http does not let through
+//
+// Trailers that an HTTP/2 client did not announce; Content-Length on 304; the
+// names in a service's "Connection: close, X-Hop", so that X-Hop travels on. A
+// service that answers a request with "Expect: 100-continue" without asking for
+// the body and without closing makes the transport fetch the body, which asks the
+// client for it.
 package forward

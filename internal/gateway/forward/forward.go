@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 )
+
+// maxTries is how many instances are tried for one request.
+const maxTries = 3
 
 // Options are the settings of a Forwarder. The zero value is good for use.
 type Options struct {
@@ -37,7 +39,8 @@ type Exchange struct {
 	// End, if set, is closed when streams of this exchange must end: upgraded
 	// connections, and answers whose length is not known. Other answers are left
 	// alone. A WebSocket is told with a Close frame of code 1012, an event stream
-	// with a last event; everything else is broken off.
+	// with a last event, a gRPC call over HTTP/2 with status UNAVAILABLE;
+	// everything else is broken off.
 	End <-chan struct{}
 }
 
@@ -49,7 +52,7 @@ type Result struct {
 	Received int64  // bytes of the request's body read from the client
 	Upgraded bool   // the connection changed to another protocol
 	Ended    bool   // Exchange.End ended it
-	Retries  int    // tries beyond the first
+	Retries  int    // tries beyond the first that were ours; the transport repeats some unseen
 }
 
 // Forwarder forwards requests. It is safe for concurrent use.
@@ -68,48 +71,170 @@ func New(opts Options) *Forwarder {
 // Forward sends r to an instance and writes the answer to w. It returns when the
 // exchange is over, which for streams and upgraded connections is when they end.
 //
-// On an error before the answer's header was written, nothing has been written,
-// and the caller answers; the error is one of those documented in this package.
-// On ErrBroken the caller must panic with http.ErrAbortHandler.
+// On an error before the answer's header was written, nothing has been written
+// but informational answers, and the caller answers, leaving a "Connection: close"
+// that it finds in w's header; the error is one of those documented in this
+// package. On ErrBroken the caller must panic with
+// http.ErrAbortHandler. An upgraded connection ends without an error, however it
+// ends.
 func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, x Exchange) (Result, error) {
 	x.Pool.inFlight.Add(1)
 	defer x.Pool.inFlight.Add(-1)
-	var res Result
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	i := x.Pool.acquire(nil)
-	if i == nil {
-		return res, ErrNoInstance
+
+	e := &exchange{Exchange: x, w: w, r: r, control: http.NewResponseController(w), grace: f.opts.CloseGrace}
+	err := e.run()
+	if e.body != nil {
+		e.res.Received = e.body.received.Load()
+	}
+	return e.res, err
+}
+
+// exchange is one request under way. One goroutine owns it.
+type exchange struct {
+	Exchange
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+	grace   time.Duration
+
+	ctx    context.Context // of the outgoing request
+	cancel context.CancelCauseFunc
+	body   *body // nil when the request has none
+	res    Result
+}
+
+func (e *exchange) run() error {
+	e.ctx, e.cancel = context.WithCancelCause(e.r.Context())
+	defer e.cancel(nil)
+
+	ctx := e.ctx
+	var infos informational
+	if e.Pool.protocol == HTTP && e.r.ProtoAtLeast(1, 1) {
+		infos.w = e.w
+		ctx = infos.watch(ctx)
+	}
+	out, body := outgoing(ctx, e.r, e.Exchange)
+	e.body = body
+	defer body.finish()
+
+	resp, i, err := e.send(out)
+	infos.done()
+	e.enableDuplex()
+	if err != nil {
+		return err
 	}
 	defer i.release()
-	res.Instance = i.ID
-	out := r.Clone(ctx)
-	out.RequestURI = ""
-	out.URL.Scheme, out.URL.Host = "http", i.Addr
-	stripHopByHop(out.Header)
-	if x.Rewrite != nil {
-		x.Rewrite(out.Header)
-	}
-	resp, err := i.transport.RoundTrip(out)
-	if err != nil {
-		if errors.As(err, new(dialError)) {
-			return res, fmt.Errorf("%w: %w", ErrRefused, err)
-		}
-		return res, fmt.Errorf("%w: %w", ErrBadAnswer, err)
-	}
 	defer resp.Body.Close()
-	res.Status = resp.StatusCode
-	stripHopByHop(resp.Header)
-	for k, v := range resp.Header {
-		w.Header()[k] = v
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return e.upgrade(resp, out.Header.Get("Upgrade"))
 	}
-	if x.Answer != nil {
-		x.Answer(resp.StatusCode, w.Header())
+	if resp.StatusCode < 200 {
+		return fmt.Errorf("%s: %w: its status is %d", e.name(), ErrBadAnswer, resp.StatusCode)
 	}
-	w.WriteHeader(resp.StatusCode)
-	res.Sent, err = io.Copy(w, resp.Body)
+	return e.answer(resp)
+}
+
+// enableDuplex lets the answer, also one of the caller's, begin before the
+// request has ended: otherwise an HTTP/1 server reads the body first. A client
+// that still waits to be asked for its body is left to the server, which closes
+// the connection behind the answer.
+//
+// An answer that begins early is the last one on its connection: a server that
+// finds the end of a body only after its handler returned panics at the next
+// request (net/http: "invalid concurrent Body.Read call").
+func (e *exchange) enableDuplex() {
+	if e.body == nil || e.r.ProtoMajor != 1 || e.body.complete() {
+		return
+	}
+	e.w.Header().Set("Connection", "close")
+	if e.body.started.Load() || e.r.Header.Get("Expect") == "" {
+		_ = e.control.EnableFullDuplex() // fails for writers that are no connection's
+	}
+}
+
+// send tries instances until one answers. The caller must release the instance.
+// The timeout is over with it.
+func (e *exchange) send(out *http.Request) (*http.Response, *instance, error) {
+	var timer *time.Timer
+	if e.Timeout > 0 {
+		timer = time.AfterFunc(e.Timeout, func() { e.cancel(ErrTimeout) })
+	}
+	resp, i, err := e.try(out)
+	if timer != nil && !timer.Stop() && err == nil {
+		resp.Body.Close()
+		i.release()
+		err = ErrTimeout
+	}
 	if err != nil {
-		return res, fmt.Errorf("%w: %w", ErrBroken, err)
+		return nil, nil, e.explain(err)
 	}
-	return res, nil
+	if e.body != nil {
+		e.body.keep.Store(false) // it will not be sent again
+	}
+	return resp, i, nil
+}
+
+func (e *exchange) try(out *http.Request) (*http.Response, *instance, error) {
+	var tried []*instance
+	var err error
+	for len(tried) < maxTries {
+		i := e.Pool.acquire(tried)
+		if i == nil {
+			break
+		}
+		e.res.Instance = i.ID
+		e.res.Retries = len(tried)
+		attempt := out.WithContext(out.Context())
+		u := *out.URL
+		u.Host = i.Addr
+		attempt.URL = &u
+		if e.body != nil {
+			attempt.Body = e.body.reader()
+		}
+		var resp *http.Response
+		resp, err = i.transport.RoundTrip(attempt)
+		if err == nil {
+			return resp, i, nil
+		}
+		i.release()
+		// Nothing was sent on a connection that was not established: that is the
+		// one failure after which the request may go elsewhere.
+		if !errors.As(err, new(dialError)) || e.ctx.Err() != nil || !e.body.replayable() {
+			return nil, nil, err
+		}
+		if !errors.Is(err, errSpare) {
+			tried = append(tried, i)
+		}
+	}
+	if err == nil {
+		err = ErrNoInstance
+	}
+	return nil, nil, err
+}
+
+// explain turns an error before the answer's header into one of this package.
+func (e *exchange) explain(err error) error {
+	kind := ErrBadAnswer
+	switch {
+	case errors.Is(err, ErrNoInstance):
+		return fmt.Errorf("%s: %w", e.name(), err)
+	case errors.Is(err, ErrTimeout) || context.Cause(e.ctx) == ErrTimeout:
+		return fmt.Errorf("%s: %w: no answer within %s", e.name(), ErrTimeout, e.Timeout)
+	case e.body.failed() != nil:
+		return fmt.Errorf("%s: %w: reading the request: %w", e.name(), ErrClientGone, e.body.failed())
+	case e.r.Context().Err() != nil:
+		return fmt.Errorf("%s: %w", e.name(), ErrClientGone)
+	case errors.As(err, new(dialError)):
+		kind = ErrRefused
+	}
+	return fmt.Errorf("%s: %w: %w", e.name(), kind, err)
+}
+
+// name says in errors where the request went.
+func (e *exchange) name() string {
+	name := e.Pool.service + "@" + e.Pool.version
+	if e.res.Instance != "" {
+		name += " (" + e.res.Instance + ")"
+	}
+	return name
 }

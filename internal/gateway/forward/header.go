@@ -3,6 +3,7 @@ package forward
 import (
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -46,4 +47,10 @@ func upgradeOf(h http.Header) string {
 		return ""
 	}
 	return strings.Join(h["Upgrade"], ", ")
+}
+
+// trailerAllowed reports whether a trailer of that name is passed on: not one
+// that frames or routes a message (RFC 9110, section 6.5.1).
+func trailerAllowed(name string) bool {
+	return httpguts.ValidTrailerHeader(name) && !slices.Contains(hopByHop[:], name)
 }

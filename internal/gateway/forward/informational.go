@@ -1,0 +1,50 @@
+package forward
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"sync"
+)
+
+// informational passes 1xx answers on to the client. The transport reports them
+// from a goroutine of its own, possibly after the exchange failed, so the
+// ResponseWriter is touched under a lock and only until done.
+type informational struct {
+	mu   sync.Mutex
+	w    http.ResponseWriter
+	over bool
+}
+
+// watch returns a context that makes the transport report informational answers.
+func (i *informational) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: i.got})
+}
+
+// got writes one answer. 100 is left out: the server says it by itself once
+// somebody reads the request's body, which is when the service has said it.
+func (i *informational) got(status int, header textproto.MIMEHeader) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over || status == http.StatusContinue {
+		return nil
+	}
+	h := i.w.Header()
+	before := maps.Clone(h)
+	clear(h)
+	maps.Copy(h, http.Header(header))
+	stripHopByHop(h)
+	i.w.WriteHeader(status)
+	clear(h) // WriteHeader leaves it for the final answer
+	maps.Copy(h, before)
+	return nil
+}
+
+// done ends it: from here on the ResponseWriter belongs to the handler alone.
+func (i *informational) done() {
+	i.mu.Lock()
+	i.over = true
+	i.mu.Unlock()
+}

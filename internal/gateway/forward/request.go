@@ -1,0 +1,98 @@
+package forward
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// outgoing makes the request to an instance out of the client's, but for the
+// address. The body is nil when the request has none.
+func outgoing(ctx context.Context, r *http.Request, x Exchange) (*http.Request, *body) {
+	h := r.Header.Clone()
+	if h == nil {
+		h = make(http.Header)
+	}
+	upgrade := ""
+	if x.Pool.protocol == HTTP && r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) {
+		upgrade = upgradeOf(h)
+	}
+	trailers := httpguts.HeaderValuesContainsToken(h["Te"], "trailers")
+	stripHopByHop(h)
+	if trailers {
+		h["Te"] = []string{"trailers"}
+	}
+	if upgrade != "" {
+		h["Connection"] = []string{"Upgrade"}
+		h["Upgrade"] = []string{upgrade}
+	}
+	if x.Rewrite != nil {
+		x.Rewrite(h)
+	}
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = []string{""} // keeps the transport from sending its own
+	}
+	out := &http.Request{
+		Method:        r.Method,
+		URL:           target(r),
+		Header:        h,
+		Host:          r.Host,
+		ContentLength: r.ContentLength,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+	}
+	out = out.WithContext(ctx)
+	return out, attachBody(out, r, x.Pool.protocol)
+}
+
+// attachBody gives out the body of r, its trailers included.
+func attachBody(out, r *http.Request, p Protocol) *body {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return nil
+	}
+	b := &body{request: r}
+	// HTTP/1 clients may send trailers that they did not announce, but only
+	// behind a chunked body.
+	if len(r.Trailer) > 0 || (r.ContentLength < 0 && r.ProtoMajor == 1) {
+		b.trailer = make(http.Header)
+		for name := range r.Trailer {
+			if trailerAllowed(name) {
+				b.trailer[name] = nil
+			}
+		}
+		out.Trailer = b.trailer
+	}
+	if p == GRPC && b.trailer == nil {
+		b.keep.Store(true)
+		out.GetBody = func() (io.ReadCloser, error) { return b.again() }
+	}
+	out.Body = b.reader()
+	return b
+}
+
+// target returns what the request line shall say, byte by byte what the client
+// said where net/url can express it: u.Opaque is sent as it is, unless it begins
+// with two slashes.
+func target(r *http.Request) *url.URL {
+	u := &url.URL{
+		Scheme:     "http",
+		Path:       r.URL.Path,
+		RawPath:    r.URL.RawPath,
+		ForceQuery: r.URL.ForceQuery,
+		RawQuery:   r.URL.RawQuery,
+	}
+	raw, _, _ := strings.Cut(r.RequestURI, "?")
+	if u.EscapedPath() == raw || !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") {
+		return u
+	}
+	// The caller may have changed the path; then its word counts.
+	if path, err := url.PathUnescape(raw); err == nil && path == u.Path {
+		u.Opaque = raw
+	}
+	return u
+}

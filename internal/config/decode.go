@@ -235,16 +235,22 @@ func shown(p path) string {
 
 // field is one field of a document type.
 type field struct {
-	name     string
-	index    int
-	required bool
+	name       string
+	index      int
+	required   bool
+	hidesEmpty bool // an empty list is left out
 }
 
 func fieldsOf(t reflect.Type) []field {
 	var out []field
 	for i := range t.NumField() {
 		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		out = append(out, field{name, i, !strings.Contains(options, "omit")})
+		out = append(out, field{
+			name:       name,
+			index:      i,
+			required:   !strings.Contains(options, "omit"),
+			hidesEmpty: strings.Contains(options, "omitempty"),
+		})
 	}
 	return out
 }

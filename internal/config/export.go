@@ -1,12 +1,10 @@
 package config
 
 import (
-	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
@@ -16,7 +14,8 @@ import (
 // with, for each service, the version that serves, or its first where none
 // does. Paths in it are absolute and nothing is left to defaults. Executables
 // are named by where they were when they were read: where a build has replaced
-// one since, the caller sets Run.Executable to the copy that is kept.
+// one since, the caller sets Run.Executable to the copy that is kept. It
+// fails if the document would be too large to be read back.
 func Export(f fleet.Fleet, serving Serving) ([]byte, error) {
 	doc := v1alpha1.Fleet{
 		APIVersion: v1alpha1.APIVersion,
@@ -37,12 +36,13 @@ func Export(f fleet.Fleet, serving Serving) ([]byte, error) {
 		}
 		doc.Spec.Services = append(doc.Spec.Services, exportService(s, v))
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "# The fleet %s as it serves.\n", f.Name)
-	if err := yaml.NewEncoder(&b, yaml.UseLiteralStyleIfMultiline(false)).Encode(doc); err != nil {
+	var e emitter
+	e.WriteString("# The fleet " + f.Name + " as it serves.")
+	e.value(reflect.ValueOf(doc), 0)
+	if _, err := Parse(f.Name, e.Bytes(), "."); err != nil {
 		return nil, fmt.Errorf("write the fleet %s as a document: %w", f.Name, err)
 	}
-	return b.Bytes(), nil
+	return e.Bytes(), nil
 }
 
 func exportEdge(e fleet.Edge) v1alpha1.Edge {

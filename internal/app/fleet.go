@@ -94,10 +94,12 @@ func (a *App) ApplyFleet(ctx context.Context, who string, in client.FleetApply) 
 	if err != nil {
 		return client.FleetChange{}, err
 	}
-	return a.applyFleet(ctx, who, file, in)
+	return a.applyFleet(ctx, who, file, in, false)
 }
 
-func (a *App) applyFleet(ctx context.Context, who string, file fleet.Fleet, in client.FleetApply) (client.FleetChange, error) {
+// applyFleet applies file; starting says that greenroom has not served yet, so
+// that what takes effect with a start does.
+func (a *App) applyFleet(ctx context.Context, who string, file fleet.Fleet, in client.FleetApply, starting bool) (client.FleetChange, error) {
 	a.keeping.RLock()
 	defer a.keeping.RUnlock()
 	rec := a.controller.Record()
@@ -126,7 +128,11 @@ func (a *App) applyFleet(ctx context.Context, who string, file fleet.Fleet, in c
 		if now.State.Default != rec.State.Default {
 			return now, release.ErrStale
 		}
-		return applied(now, file, change, joining, source, by, at)
+		next, err := applied(now, file, change, joining, source, by, at)
+		if !starting {
+			next.Fleet = remembered(next.Fleet, now.Fleet)
+		}
+		return next, err
 	})
 	if err != nil {
 		return out, err
@@ -166,17 +172,15 @@ func applied(rec controller.Record, file fleet.Fleet, change config.Change, join
 		}
 	}
 	rec.State = state
-	rec.Fleet = remembered(file, rec.Fleet, change)
+	rec.Fleet = file
 	return rec, nil
 }
 
-// remembered is the applied fleet with what only takes effect at the next
-// start left as it is, so that it is found different then too.
-func remembered(file, former fleet.Fleet, change config.Change) fleet.Fleet {
-	if len(change.Restart) > 0 {
-		file.Edge.Listen, file.Edge.TLS = former.Edge.Listen, former.Edge.TLS
-		file.API, file.StampHeader = former.API, former.StampHeader
-	}
+// remembered is the applied fleet with what only takes effect with a start
+// left as it is, so that it is found different then too.
+func remembered(file, former fleet.Fleet) fleet.Fleet {
+	file.Edge.Listen, file.Edge.TLS = former.Edge.Listen, former.Edge.TLS
+	file.API, file.StampHeader = former.API, former.StampHeader
 	return file
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/controller"
+	"github.com/greenroom-dev/greenroom/internal/hook"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
 	"github.com/greenroom-dev/greenroom/internal/release"
 	"github.com/greenroom-dev/greenroom/internal/store"
@@ -32,6 +34,39 @@ func (r records) Save(revision uint64, data json.RawMessage, events []release.Ev
 		})
 	}
 	return r.store.Save(store.Record{Revision: revision, Data: data}, kept)
+}
+
+// loadRecord reads the last Record, if there is one.
+func loadRecord(s *store.Store) (controller.Record, bool, error) {
+	stored, ok, err := s.Load()
+	if err != nil || !ok {
+		return controller.Record{}, false, err
+	}
+	var rec controller.Record
+	if err := json.Unmarshal(stored.Data, &rec); err != nil {
+		return controller.Record{}, false, fmt.Errorf("read the state of revision %d: %w", stored.Revision, err)
+	}
+	return rec, true, nil
+}
+
+// recordHook keeps what a hook printed with the event of its end.
+func (a *App) recordHook(ask release.RunHook, result hook.Result) {
+	e := a.event("HookEnded", ask.Release, "greenroom", "", fmt.Sprintf("%s hook %s: %s", ask.Moment, ask.ID, outcome(result)))
+	data, err := json.Marshal(result)
+	if err == nil {
+		e.Data = data
+		err = a.store.Append(e)
+	}
+	if err != nil {
+		a.o.Log.Warn("the output of a hook is not in the event log", "hook", ask.ID, "error", err)
+	}
+}
+
+func outcome(r hook.Result) string {
+	if r.Passed {
+		return "passed"
+	}
+	return r.Err
 }
 
 func (a *App) event(kind, release, who, why, message string) store.Event {

@@ -23,6 +23,7 @@ type hooks struct {
 	keys    *pass.Keys
 	edgeURL func() string
 	done    func() // called when one has ended
+	record  func(release.RunHook, hook.Result)
 	log     *slog.Logger
 	now     func() time.Time
 
@@ -63,6 +64,7 @@ func (h *hooks) Run(rec controller.Record, ask release.RunHook) {
 		h.mu.Lock()
 		h.runs[ask.ID] = hookRun{release: ask.Release, result: result}
 		h.mu.Unlock()
+		h.record(ask, result)
 		h.done()
 	})
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -29,6 +30,10 @@ type hops struct {
 	revoked map[string]struct{}
 }
 
+func newHops(g *gateway.Gateway, k *stage.Keeper) *hops {
+	return &hops{gateway: g, stage: k, pools: map[string]*forward.Pool{}}
+}
+
 // Prepare builds the Snapshot of rec. Publishing it is one store, whatever the
 // number of services.
 func (h *hops) Prepare(rec controller.Record) (func(), error) {
@@ -38,7 +43,7 @@ func (h *hops) Prepare(rec controller.Record) (func(), error) {
 	what := gateway.Switch{Default: s.Default, Passes: passRules(s), Pins: pins(s)}
 	var next *gateway.Snapshot
 	var err error
-	if h.last != nil && sameRoutes(h.views, s.Views) && h.fleet != nil && sameFleet(*h.fleet, rec.Fleet) {
+	if h.last != nil && sameRoutes(h.views, s.Views) && reflect.DeepEqual(*h.fleet, rec.Fleet) {
 		next, err = h.last.With(what)
 	} else {
 		next, err = h.build(rec, what)

@@ -29,6 +29,8 @@ type platform struct {
 	hops  *hops
 	file  string // where addresses are kept
 
+	forgotten func() // called when a version's remains are gone
+
 	mu        sync.Mutex
 	addresses map[string]mesh.Addresses // by version ID; kept as long as processes may know them
 	replicas  map[string]int            // what a version was last asked to run with
@@ -60,7 +62,7 @@ func (p *platform) Run(ctx context.Context, rec controller.Record, version strin
 	if !ok {
 		return fmt.Errorf("the fleet has no service %s", v.Service)
 	}
-	env, err := p.listen(version, callees(rec.Fleet, s, v))
+	env, err := p.listen(version, rec.Fleet.StampHeader, callees(rec.Fleet, s, v))
 	if err != nil {
 		return err
 	}
@@ -69,9 +71,6 @@ func (p *platform) Run(ctx context.Context, rec controller.Record, version strin
 		run := *v.Run
 		run.Replicas = replicas
 		v.Run = &run
-	}
-	if env != nil {
-		env["GREENROOM_STAMP_HEADER"] = rec.Fleet.StampHeader
 	}
 	if err := p.local.Ensure(ctx, local.Spec{Version: v, Service: s, Env: env}); err != nil {
 		return err
@@ -90,7 +89,7 @@ func callees(f fleet.Fleet, s fleet.Service, v fleet.Version) []string {
 	if s.Calls != nil || v.Run == nil {
 		return s.Calls
 	}
-	var out []string
+	out := []string{}
 	for _, other := range f.Services {
 		if other.Name != s.Name {
 			out = append(out, other.Name)
@@ -101,12 +100,12 @@ func callees(f fleet.Fleet, s fleet.Service, v fleet.Version) []string {
 
 // listen opens a version's listeners at the addresses that it had before, if
 // any, and returns the environment that tells them.
-func (p *platform) listen(version string, callees []string) (map[string]string, error) {
+func (p *platform) listen(version, stampHeader string, callees []string) (map[string]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	prior := p.addresses[version]
-	if len(callees) == 0 && prior.Host == "" && strings.Contains(version, "@") && callees == nil {
-		return nil, nil
+	if callees == nil && prior.Host == "" {
+		return nil, nil // something else runs it, and nobody said what it calls
 	}
 	got, err := p.mesh.Listen(version, callees, prior)
 	if err != nil {
@@ -116,7 +115,7 @@ func (p *platform) listen(version string, callees []string) (map[string]string, 
 	if err := p.save(); err != nil {
 		return nil, err
 	}
-	return got.Env(), nil
+	return got.Env(stampHeader), nil
 }
 
 // save writes the addresses down durably: a process that learnt them at its
@@ -163,6 +162,7 @@ func (p *platform) Forget(version string) {
 	delete(p.replicas, version)
 	delete(p.addresses, version)
 	_ = p.save() // an address too many is harmless
+	p.forgotten()
 }
 
 // Observe returns how every version is doing.
@@ -200,7 +200,7 @@ func (p *platform) meshEnv(version string) map[string]string {
 	if !ok {
 		return nil
 	}
-	env := a.Env()
+	env := a.Env("")
 	maps.DeleteFunc(env, func(key, _ string) bool { return !strings.HasPrefix(key, "GREENROOM_URL_") })
 	return env
 }
@@ -211,7 +211,7 @@ func (p *platform) extend(rec controller.Record) {
 		v, known := rec.Catalog[version]
 		s, declared := rec.Fleet.Service(v.Service)
 		if known && declared {
-			_, _ = p.listen(version, callees(rec.Fleet, s, v)) // told by doctor where it fails
+			_, _ = p.listen(version, rec.Fleet.StampHeader, callees(rec.Fleet, s, v)) // told by doctor where it fails
 		}
 	}
 }

@@ -202,7 +202,7 @@ func (a *App) showDrops(rec controller.Record) []client.Drop {
 	for _, d := range a.hops.gateway.Drops() {
 		out = append(out, client.Drop{
 			Caller: d.Caller, Callee: d.Callee, Release: rec.State.Views[d.Stamp].Release,
-			Reason: d.Reason.String(), Count: d.Count, LastSeen: d.LastSeen,
+			Reason: d.Reason, Count: uint64(d.Count), LastSeen: d.LastSeen,
 		})
 	}
 	return out

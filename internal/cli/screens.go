@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/greenroom-dev/greenroom/client"
+)
+
+// printServing writes the line that every screen begins with.
+func printServing(w io.Writer, s client.Status) {
+	line := "Serving " + s.Serving.Release
+	if !s.Serving.Since.IsZero() {
+		line += " since " + clock(s.Serving.Since, s.Now)
+	}
+	if !s.Serving.Until.IsZero() {
+		line += ", can be rolled back until " + clock(s.Serving.Until, s.Now) + "; before it " + s.Serving.Before
+	}
+	fmt.Fprintln(w, line)
+}
+
+// clock shows a moment as people say it: the time, and the day when it is not
+// today.
+func clock(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.Year() == now.Year() && t.YearDay() == now.YearDay() {
+		return t.Format("15:04")
+	}
+	return t.Format("Mon 2 Jan 15:04")
+}
+
+// ago shows a span in its largest unit.
+func ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+func table(w io.Writer, header string, rows func(row func(cells ...string))) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, header)
+	rows(func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) })
+	_ = t.Flush() // w's errors show where it is closed
+}
+
+func printStatus(w io.Writer, s client.Status) {
+	printServing(w, s)
+	fmt.Fprintf(w, "Edge at %s\n\n", s.EdgeURL)
+	table(w, "SERVICE\tVERSION\tSTATE\tREADY\tRELEASE\tNOTE", func(row func(...string)) {
+		for _, service := range s.Services {
+			for _, v := range service.Versions {
+				row(service.Name, v.Name, v.State, fmt.Sprintf("%d/%d", v.Ready, v.Wanted), whose(v), oneLine(v.Message))
+			}
+		}
+	})
+	if len(s.Releases) > 0 {
+		fmt.Fprintln(w)
+		printReleases(w, s)
+	}
+	for _, d := range s.Dropped {
+		if d.Release != "" {
+			fmt.Fprintf(w, "\nWarning: %s calls %s without the stamp (%d calls, in %s): greenroom doctor\n", d.Caller, d.Callee, d.Count, d.Release)
+		}
+	}
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(w, "\nWarning: %s\n", warning)
+	}
+}
+
+// whose says why a version is there.
+func whose(v client.Version) string {
+	words := v.Releases
+	if v.Serving {
+		words = append([]string{"serving"}, words...)
+	}
+	return strings.Join(words, ", ")
+}
+
+// oneLine is the first line of a message, cut to what a table bears.
+func oneLine(s string) string {
+	first, _, more := strings.Cut(s, "\n")
+	if r := []rune(first); len(r) > 80 {
+		first, more = string(r[:79]), true
+	}
+	if more {
+		first += "…"
+	}
+	return first
+}
+
+func printReleases(w io.Writer, s client.Status) {
+	if len(s.Releases) == 0 {
+		fmt.Fprintln(w, "There are no releases. Open one: greenroom release open -f FILE")
+		return
+	}
+	table(w, "RELEASE\tPHASE\tFOR\tCHANGES\tNOTE", func(row func(...string)) {
+		for _, r := range s.Releases {
+			var changes []string
+			for _, c := range r.Changes {
+				changes = append(changes, c.Service+" "+c.To)
+			}
+			row(r.Name, r.Phase, ago(s.Now.Sub(r.Since)), oneLine(strings.Join(changes, ", ")), oneLine(noteOf(r, s.Now)))
+		}
+	})
+}
+
+// noteOf is what a person should know of a release at a glance.
+func noteOf(r client.Release, now time.Time) string {
+	switch {
+	case r.Reason != "":
+		return r.Reason
+	case r.Phase == "Live":
+		return "can be rolled back until " + clock(r.WindowEnds, now)
+	case r.Phase == "Previewing":
+		for _, c := range r.Checks {
+			if !c.OK {
+				return c.Detail
+			}
+		}
+		return "can be promoted"
+	}
+	return ""
+}
+
+func printRelease(w io.Writer, r client.Release, now time.Time) {
+	fmt.Fprintf(w, "\n%s  %s\n", r.Name, train(r.Phase))
+	if r.Description != "" {
+		fmt.Fprintln(w, r.Description)
+	}
+	fmt.Fprintf(w, "Opened by %s at %s, generation %d\n", r.OpenedBy, clock(r.OpenedAt, now), r.Generation)
+	if r.Reason != "" {
+		fmt.Fprintln(w, "Now: "+r.Reason)
+	}
+	if b := r.Rolled; b != nil {
+		fmt.Fprintf(w, "Rolled back by %s at %s%s", b.Who, clock(b.At, now), because(b.Why))
+		if !r.KeepUntil.IsZero() {
+			fmt.Fprintf(w, "; kept until %s", clock(r.KeepUntil, now))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w)
+	printChanges(w, r)
+	printChecks(w, r)
+	if len(r.Hooks) > 0 {
+		fmt.Fprintln(w)
+		table(w, "HOOK\tWHEN\tSTATE\tNOTE", func(row func(...string)) {
+			for _, h := range r.Hooks {
+				row(h.Name, h.Moment, h.State, oneLine(h.Detail))
+			}
+		})
+		for _, h := range r.Hooks {
+			if h.State == "failed" && h.Output != "" {
+				fmt.Fprintf(w, "\n%s printed:\n  %s\n", h.Name, strings.ReplaceAll(strings.TrimSpace(h.Output), "\n", "\n  "))
+			}
+		}
+	}
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}
+
+// train shows the phases with the one that a release is in.
+func train(phase string) string {
+	phases := []string{"Preparing", "Previewing", "Live", "Settling", "Settled"}
+	if phase == "Canary" {
+		phases = []string{"Preparing", "Previewing", "Canary", "Live", "Settling", "Settled"}
+	}
+	known := false
+	for i, p := range phases {
+		if p == phase {
+			phases[i], known = "["+p+"]", true
+		}
+	}
+	if !known {
+		return "[" + phase + "]"
+	}
+	return strings.Join(phases, " → ")
+}
+
+func printChanges(w io.Writer, r client.Release) {
+	table(w, "SERVICE\tSERVES NOW\t"+strings.ToUpper(r.Name)+"\tWHAT DIFFERS", func(row func(...string)) {
+		for _, c := range r.Changes {
+			var fields []string
+			for _, f := range c.Fields {
+				fields = append(fields, f.Field)
+			}
+			row(c.Service, reasonOr(c.Serving, "–"), c.To, strings.Join(fields, ", "))
+		}
+	})
+}
+
+func printChecks(w io.Writer, r client.Release) {
+	if len(r.Checks) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	for _, c := range r.Checks {
+		mark := "✓"
+		if !c.OK {
+			mark = "✗"
+		}
+		fmt.Fprintf(w, "%s %s\n", mark, c.Detail)
+		if !c.OK && c.Remedy != "" {
+			fmt.Fprintf(w, "  → %s\n", c.Remedy)
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/greenroom-dev/greenroom/client"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var watch bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what serves, every version and every release", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := a.client()
+			if err != nil {
+				return err
+			}
+			if watch {
+				return a.watchStatus(cmd.Context(), api)
+			}
+			s, err := api.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.print(s, func(w io.Writer) { printStatus(w, s) })
+		},
+	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on showing it until interrupted")
+	return cmd
+}
+
+// watchStatus shows the status whenever it changes; when the server goes away
+// it says so and waits for it to come back.
+func (a *app) watchStatus(ctx context.Context, api *client.Client) error {
+	reached := false
+	for {
+		err := api.FollowStatus(ctx, func(s client.Status) error {
+			reached = true
+			return a.showWatched(s)
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !reached, !errors.Is(err, client.ErrCut) && !errors.Is(err, client.ErrUnreachable):
+			return err
+		}
+		a.note("greenroom does not answer; waiting for it")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (a *app) showWatched(s client.Status) error {
+	if a.json() {
+		return a.printJSON(s)
+	}
+	var b bytes.Buffer
+	printStatus(&b, s)
+	if !a.env.Terminal {
+		_, err := fmt.Fprintf(a.env.Stdout, "%s\n", b.String())
+		return err
+	}
+	var screen strings.Builder
+	screen.WriteString("\033[H\033[2J")
+	for line := range strings.Lines(b.String()) {
+		screen.WriteString(fit(strings.TrimSuffix(line, "\n"), a.env.Width()) + "\n")
+	}
+	_, err := io.WriteString(a.env.Stdout, screen.String())
+	return err
+}

@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/spf13/cobra"
+
+	"github.com/greenroom-dev/greenroom/client"
+	greenroom "github.com/greenroom-dev/greenroom/internal/app"
+	"github.com/greenroom-dev/greenroom/internal/config"
+	"github.com/greenroom-dev/greenroom/internal/fleet"
+	"github.com/greenroom-dev/greenroom/internal/gateway/edge"
+	"github.com/greenroom-dev/greenroom/internal/platform/local"
+)
+
+func socketPath(state string) string { return greenroom.SocketPath(state) }
+
+// The time that the end of greenroom may take beyond the fleet's own drains.
+const stopPatience = 2 * time.Minute
+
+func (a *app) upCommand() *cobra.Command {
+	var file, logFormat string
+	var adopt bool
+	cmd := &cobra.Command{
+		Use:   "up [-f FILE]",
+		Short: "Run a fleet in the foreground, until interrupted",
+		Long: `Runs a fleet: its services, the edge before them, and the mesh between them.
+Without -f it runs the fleet that the state folder knows.
+
+A Fleet's versions are only the first. Where the document differs from what
+serves, the state decides: settings are applied, changed versions are not.
+
+Ctrl-C and SIGTERM drain and stop the services. What a killed greenroom left
+running is adopted, and goes on without a restart.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			state, err := a.stateFolder()
+			if err != nil {
+				return err
+			}
+			f, err := a.fleetOf(file, state)
+			if err != nil {
+				return err
+			}
+			return a.run(cmd.Context(), serving{
+				state: state, fleet: f, adopt: adopt, log: a.newLog(logFormat),
+				ready: func(api *client.Client, g *greenroom.App) error {
+					if !a.json() {
+						fmt.Fprintf(a.env.Stdout, "The edge answers at %s. Look: greenroom status%s\n", g.EdgeURL(), a.stateFlag())
+					}
+					return nil
+				},
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "Fleet document; - for standard input")
+	cmd.Flags().BoolVar(&adopt, "adopt", false, "release versions that the document changes, to go live at once")
+	cmd.Flags().StringVar(&logFormat, "log", "text", "how greenroom logs to standard error: text or json")
+	return cmd
+}
+
+// stateFlag is what other commands need to find this greenroom.
+func (a *app) stateFlag() string {
+	if a.state == "" || a.env.Getenv("GREENROOM_STATE") == a.state {
+		return ""
+	}
+	return " --state " + a.state
+}
+
+// fleetOf reads the Fleet document; nil without one. A document that is not
+// right keeps a fleet that was run before from nothing: it is told, and the
+// fleet runs as it was.
+func (a *app) fleetOf(file, state string) (*fleet.Fleet, error) {
+	if file == "" {
+		return nil, nil
+	}
+	f, err := resolveFleet(file)
+	if err == nil {
+		return &f, nil
+	}
+	if _, known := os.Stat(filepath.Join(state, "greenroom.db")); known != nil {
+		return nil, err
+	}
+	a.note("greenroom: %s\n\nThe document is not applied; the fleet runs as it was last applied.", err)
+	return nil, nil
+}
+
+func resolveFleet(file string) (fleet.Fleet, error) {
+	docs, err := config.Read(file)
+	if err != nil {
+		return fleet.Fleet{}, &usageError{err}
+	}
+	if docs.Fleet == nil {
+		return fleet.Fleet{}, badInput("%s holds no Fleet document; a Release is opened by greenroom release open -f", file)
+	}
+	f, err := config.ResolveFleet(*docs.Fleet)
+	if err != nil {
+		return fleet.Fleet{}, &usageError{err}
+	}
+	return f, nil
+}
+
+func (a *app) newLog(format string) *slog.Logger {
+	if format == "json" || a.json() {
+		return slog.New(slog.NewJSONHandler(a.env.Stderr, nil))
+	}
+	return slog.New(slog.NewTextHandler(a.env.Stderr, nil))
+}
+
+// serving is one run of an embedded greenroom.
+type serving struct {
+	state string
+	fleet *fleet.Fleet
+	adopt bool
+	log   *slog.Logger
+	// ready is called when it serves; the run ends when it fails, and goes on
+	// when it returns nil.
+	ready func(*client.Client, *greenroom.App) error
+}
+
+// run serves until ctx is done or somebody asks for the end.
+func (a *app) run(ctx context.Context, s serving) error {
+	listeners, err := givenListeners()
+	if err != nil {
+		return err
+	}
+	g, err := greenroom.New(greenroom.Options{
+		State: s.state, Fleet: s.fleet, Adopt: s.adopt, Shim: []string{a.env.Executable, shimCommand},
+		Version: a.env.Version, Who: who(), Log: s.log, AccessLog: a.accessLog(), Listeners: listeners, Now: time.Now,
+	})
+	switch {
+	case errors.Is(err, greenroom.ErrNoFleet):
+		return &usageError{err}
+	case errors.Is(err, local.ErrInUse):
+		return &codedError{err, Refused}
+	case err != nil:
+		return err
+	}
+	notes, err := g.Start(ctx)
+	if err != nil {
+		return errors.Join(err, g.Stop(ctx, false))
+	}
+	for _, n := range notes {
+		a.note("%s", n)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		if err := s.ready(client.Socket(socketPath(s.state)), g); err != nil {
+			ended <- err
+		}
+	}()
+	leave := false
+	var failed error
+	select {
+	case <-ctx.Done():
+	case in := <-g.Asked():
+		leave = in.LeaveServices
+	case failed = <-ended:
+		if errors.Is(failed, errEnough) {
+			failed = nil
+		}
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	defer cancel()
+	if !leave && a.env.Terminal {
+		a.note("\nThe fleet drains and stops.")
+	}
+	return errors.Join(failed, g.Stop(stop, leave))
+}
+
+// accessLog is where request lines go: standard output, which up has no other
+// use for.
+func (a *app) accessLog() io.Writer { return a.env.Stdout }
+
+// givenListeners are the sockets that a service manager opened: the first, or
+// the one named edge, is the edge's; the one named edge-tls its TLS.
+func givenListeners() (edge.Listeners, error) {
+	named, err := activation.ListenersWithNames()
+	if err != nil {
+		return edge.Listeners{}, fmt.Errorf("take over the sockets of the service manager: %w", err)
+	}
+	var out edge.Listeners
+	for name, list := range named {
+		for _, l := range list {
+			switch {
+			case l == nil:
+			case strings.HasSuffix(name, "tls"):
+				out.TLS = l
+			case out.Cleartext == nil:
+				out.Cleartext = l
+			}
+		}
+	}
+	return out, nil
+}
+
+// who runs this program.
+func who() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
+}
+
+func (a *app) downCommand() *cobra.Command {
+	var c changing
+	var w waiting
+	var leave bool
+	cmd := &cobra.Command{
+		Use: "down", Short: "End a greenroom that runs: services drain and stop", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.mayAsk(&c, "down"); err != nil {
+				return err
+			}
+			api, s, err := a.statusOf(cmd.Context())
+			if errors.Is(err, client.ErrUnreachable) && a.server == "" {
+				return a.print(client.Changed{Message: "no greenroom runs here"}, func(w io.Writer) { fmt.Fprintln(w, "No greenroom runs here.") })
+			}
+			if err != nil {
+				return err
+			}
+			question := fmt.Sprintf("The fleet %s stops answering, and its services stop. End it?", s.Fleet)
+			if leave {
+				question = fmt.Sprintf("The fleet %s stops answering; its services run on until greenroom is started again. End it?", s.Fleet)
+			}
+			if err := a.confirm(cmd.Context(), &c, question); err != nil {
+				return err
+			}
+			if err := api.Shutdown(cmd.Context(), client.Shutdown{Asked: c.asked(), LeaveServices: leave}); err != nil {
+				return err
+			}
+			done := client.Changed{Changed: !c.dryRun, Message: "greenroom ends", Serving: s.Serving}
+			if c.dryRun || w.noWait {
+				return a.printChanged(done)
+			}
+			if err := a.awaitEnd(cmd.Context(), api, w); err != nil {
+				return err
+			}
+			done.Message = "greenroom has ended"
+			return a.printChanged(done)
+		},
+	}
+	cmd.Flags().BoolVar(&leave, "leave-services", false, "services run on, for the next greenroom up to adopt")
+	c.register(cmd, true)
+	w.register(cmd)
+	return cmd
+}
+
+// awaitEnd waits until no server answers.
+func (a *app) awaitEnd(ctx context.Context, api *client.Client, w waiting) error {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	show := a.newProgress()
+	defer show.end()
+	show.say("waiting for requests and services to end")
+	for {
+		err := api.FollowStatus(ctx, func(client.Status) error { return nil })
+		switch {
+		case errors.Is(err, client.ErrUnreachable):
+			return nil
+		case ctx.Err() != nil:
+			return &codedError{fmt.Errorf("greenroom still runs after %s; it goes on ending", w.timeout), TimedOut}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

@@ -65,7 +65,8 @@ type view struct {
 	Path             trail.Trail
 	Mixed            bool
 	Error            string
-	Version, Release string // of this web; Release is "" before the first
+	Version, Release string // of this web; Release is the stamp, "" outside greenroom
+	First            bool   // no release was made yet
 	Twice            bool   // gifts can be sent twice: what version 2 brings
 	Viewer, Nonce    string
 }
@@ -76,9 +77,8 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 		Viewer: viewer(w, r), Nonce: rand.Text(),
 		Path: trail.Trail{s.process.Hop()},
 	}
-	if stamp := propagate.StampFrom(r.Context()); stamp != "baseline" {
-		v.Release = stamp
-	}
+	v.Release = propagate.StampFrom(r.Context())
+	v.First = v.Release == "baseline"
 	status := http.StatusOK
 	if err := s.ask(r.Context(), &v); err != nil {
 		v.Error, status = err.Error(), http.StatusBadGateway

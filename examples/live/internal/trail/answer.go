@@ -2,6 +2,7 @@ package trail
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -68,6 +69,10 @@ func Forward(client *http.Client, r *http.Request, url string) (*http.Response, 
 // or that answers without a trail, is a bad gateway.
 func Cross(client *http.Client, r *http.Request, url string, self Hop) (Answer, int) {
 	res, err := Forward(client, r, url)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return Answer{Path: Trail{self}, Error: "a body has 1 MiB at most"}, http.StatusRequestEntityTooLarge
+	}
 	if err != nil {
 		return Answer{Path: Trail{self}, Error: err.Error()}, http.StatusBadGateway
 	}

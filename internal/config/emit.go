@@ -17,6 +17,18 @@ type emitter struct {
 	bytes.Buffer
 }
 
+// document writes a document, below a line that names it. It fails if what it
+// wrote could not be read back.
+func document(doc any, what string) ([]byte, error) {
+	var e emitter
+	e.WriteString("# " + strings.ToUpper(what[:1]) + what[1:] + ".")
+	e.value(reflect.ValueOf(doc), 0)
+	if _, err := Parse(what, e.Bytes(), "."); err != nil {
+		return nil, fmt.Errorf("write %s as a document: %w", what, err)
+	}
+	return e.Bytes(), nil
+}
+
 // value writes what follows a key or a dash. Whatever takes lines of its own
 // begins with a line break and is indented by depth steps.
 func (e *emitter) value(v reflect.Value, depth int) {

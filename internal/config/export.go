@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -36,13 +34,7 @@ func Export(f fleet.Fleet, serving Serving) ([]byte, error) {
 		}
 		doc.Spec.Services = append(doc.Spec.Services, exportService(s, v))
 	}
-	var e emitter
-	e.WriteString("# The fleet " + f.Name + " as it serves.")
-	e.value(reflect.ValueOf(doc), 0)
-	if _, err := Parse(f.Name, e.Bytes(), "."); err != nil {
-		return nil, fmt.Errorf("write the fleet %s as a document: %w", f.Name, err)
-	}
-	return e.Bytes(), nil
+	return document(doc, "the fleet "+f.Name)
 }
 
 func exportEdge(e fleet.Edge) v1alpha1.Edge {

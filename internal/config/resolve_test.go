@@ -387,3 +387,33 @@ func TestHooks(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAnExportedReleaseIsTheSameRelease(t *testing.T) {
+	dir := folder(t, "bin/web", "bin/migrate")
+	f := resolve(t, head+"  services:\n  - {name: web, run: {command: [bin/web]}}\n", dir)
+	r, err := release(t, `  description: "a: b"
+  rollbackWindow: 0s
+  services: [{name: web, version: "7", source: {commit: "12"}, run: {env: {A: "1"}, replicas: 2}}]
+  hooks:
+    prepare: [{name: expand, run: [bin/migrate, expand], env: {A: b}}]
+    verify: [{name: smoke, http: {path: "/x?y", status: 204}}]
+    settle: [{name: shell, run: [sh, -c, exit]}]
+    rollback: [{name: smoke, http: {path: /}}]
+    abort: [{name: smoke, http: {path: /}, timeout: 5s}]
+`, dir, f, first(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := ExportRelease(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := ResolveRelease(parse(t, string(text), t.TempDir()).Releases[0], f, first(f))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	again.Versions[0].Run.Command[0] = "bin/web" // an export names it by its whole path
+	if diff := cmp.Diff(r, again); diff != "" {
+		t.Errorf("%s\n%s", diff, text)
+	}
+}

@@ -239,7 +239,7 @@ type MintPass struct {
 	Asked
 	Release string `json:"release"`
 	For     string `json:"for,omitempty" doc:"How long, as 2h or 30m; 1 m to 30 d; 2h when empty"`
-	Subject string `json:"subject,omitempty" doc:"Whom it is for, shown in the list" maxLength:"200"`
+	Subject string `json:"subject,omitempty" doc:"Whom it is for, shown in the list; who asks when empty" maxLength:"200"`
 }
 
 // Pass is a pass as it is listed; its token is shown once, when it is made.

@@ -43,6 +43,9 @@ func (a *App) MintPass(_ context.Context, who string, in client.MintPass) (clien
 			Remedy: "passes are for releases from Preparing to Live"}
 	}
 	now := a.now().Truncate(time.Second)
+	if in.Subject == "" {
+		in.Subject = who
+	}
 	record := store.Pass{
 		ID: rand.Text(), Release: r.Name, UID: r.UID, Subject: in.Subject, By: who, Issued: now, Expires: now.Add(life),
 	}

@@ -42,7 +42,7 @@ func (a *app) passCreate() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&life, "for", "2h", "how long it opens the preview, 1m to 720h")
-	cmd.Flags().StringVar(&subject, "to", "", "whom it is for; shown in the list")
+	cmd.Flags().StringVar(&subject, "to", "", "whom it is for, shown in the list (default: you)")
 	c.register(cmd, false)
 	return cmd
 }

@@ -17,21 +17,17 @@ type named struct {
 	Name string `path:"name" maxLength:"100" doc:"Of the release"`
 }
 
-type identified struct {
-	ID string `path:"id" maxLength:"100"`
-}
-
 type with[T any] struct {
 	Body T
 }
 
 type namedWith[T any] struct {
-	named
+	Name string `path:"name" maxLength:"100" doc:"Of the release"`
 	Body T
 }
 
 type identifiedWith[T any] struct {
-	identified
+	ID   string `path:"id" maxLength:"100"`
 	Body T
 }
 

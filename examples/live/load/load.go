@@ -74,7 +74,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 	g := &generator{
 		options: o, edge: edge, wallet: walletpb.NewWalletClient(conn),
-		sockets: &http.Client{Transport: &http.Transport{}},
+		// A connection used once is never one on which net/http sends again.
+		sockets: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: -1}},
 		small:   makeBody(256), large: makeBody(trail.MaxBody),
 		begun: time.Now(), run: rand.Uint32(),
 	}

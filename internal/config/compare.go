@@ -1,10 +1,7 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
@@ -31,13 +28,6 @@ type Change struct {
 	// Behind are services whose file was overtaken by releases: nothing is to
 	// be done, but people want to know.
 	Behind []Behind `json:"behind,omitempty"`
-}
-
-// Difference is one field that differs.
-type Difference struct {
-	Field  string `json:"field"` // such as services[api].drain
-	Before string `json:"before,omitempty"`
-	After  string `json:"after,omitempty"`
 }
 
 // Refusal is one field that must not change.
@@ -160,7 +150,7 @@ func (c *Change) version(s, former fleet.Service, known bool, serving fleet.Vers
 	case known && same(s.First, former.First):
 		c.Behind = append(c.Behind, Behind{s.Name, s.First.Name, serving.Name})
 	default:
-		c.Versions = append(c.Versions, VersionChange{s.Name, serving, s.First, versionFields(serving, s.First)})
+		c.Versions = append(c.Versions, VersionChange{s.Name, serving, s.First, Differences(serving, s.First)})
 		return
 	}
 	want := s.First.Replicas()
@@ -182,77 +172,3 @@ func same(a, b fleet.Version) bool {
 
 // unnamed tells whether a version's name was made of its digest.
 func unnamed(v fleet.Version) bool { return v.Name == shortDigest(v.Digest) }
-
-// versionFields lists what differs between two versions.
-func versionFields(before, after fleet.Version) []Difference {
-	out := differ(nil, "version", before.Name, after.Name)
-	out = differ(out, "endpoints", before.Endpoints, after.Endpoints)
-	var a, b fleet.Run
-	if before.Run != nil {
-		a = *before.Run
-	}
-	if after.Run != nil {
-		b = *after.Run
-	}
-	out = differ(out, "run.command", a.Command, b.Command)
-	if !a.InPlace || !b.InPlace {
-		out = differ(out, "run.executable (SHA-256)", short(a.SHA256), short(b.SHA256))
-	}
-	if a.Executable != b.Executable && a.InPlace && b.InPlace {
-		out = differ(out, "run.executable", a.Executable, b.Executable)
-	}
-	out = differ(out, "run.inPlace", a.InPlace, b.InPlace)
-	out = differ(out, "run.dir", a.Dir, b.Dir)
-	out = differ(out, "run.envFile", a.EnvFile, b.EnvFile)
-	keys := maps.Clone(a.Env)
-	if keys == nil {
-		keys = map[string]string{}
-	}
-	maps.Copy(keys, b.Env)
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		x, had := a.Env[key]
-		y, has := b.Env[key]
-		if had != has || x != y {
-			out = append(out, Difference{"run.env." + key, presence(had, "set"), presence(has, "set anew")})
-		}
-	}
-	return out
-}
-
-// presence says whether an environment variable is there, not what it holds.
-func presence(there bool, word string) string {
-	if there {
-		return word
-	}
-	return ""
-}
-
-func short(sum string) string { return sum[:min(12, len(sum))] }
-
-// differ appends a Difference if two values are not the same. Values are
-// compared and shown as JSON, in which nil and empty lists differ as they do
-// in documents.
-func differ(list []Difference, field string, before, after any) []Difference {
-	x, y := text(before), text(after)
-	if x == y {
-		return list
-	}
-	return append(list, Difference{field, x, y})
-}
-
-func text(v any) string {
-	switch t := v.(type) {
-	case string:
-		return t
-	case v1alpha1.Duration:
-		return string(t)
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic("config: a value cannot be encoded: " + err.Error())
-	}
-	if string(data) == "null" {
-		return ""
-	}
-	return string(data)
-}

@@ -9,9 +9,9 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 )
 
-// Baseline is what the default is called before the first release; no release
+// baseline is what the default is called before the first release; no release
 // may take its name.
-const Baseline = "baseline"
+const baseline = "baseline"
 
 // Serving tells which version of a service ordinary requests get now; false if
 // none does.
@@ -24,8 +24,8 @@ type Serving func(service string) (fleet.Version, bool)
 // gives another. Complaints come as *Errors.
 func ResolveRelease(d ReleaseDocument, f fleet.Fleet, serving Serving) (fleet.Release, error) {
 	p := &problems{src: d.src}
-	if p.name("metadata.name", d.Metadata.Name) && d.Metadata.Name == Baseline {
-		p.at("metadata.name", "give it another name", "`%s` is what served before the first release", Baseline)
+	if p.name("metadata.name", d.Metadata.Name) && d.Metadata.Name == baseline {
+		p.at("metadata.name", "give it another name", "`%s` is what served before the first release", baseline)
 	}
 	r := fleet.Release{
 		Name:           d.Metadata.Name,

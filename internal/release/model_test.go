@@ -1,7 +1,6 @@
 package release_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,13 +19,11 @@ import (
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)
-		t.Repeat(map[string]func(*rapid.T){
+		actions := map[string]func(*rapid.T){
 			"":         m.holds,
 			"open":     m.open,
-			"open ":    m.open,
 			"rebase":   m.rebase,
 			"promote":  m.promote,
-			"promote ": m.promote,
 			"canary":   m.canary,
 			"rollback": m.rollback,
 			"abort":    m.abort,
@@ -35,17 +32,24 @@ func TestModel(t *testing.T) {
 			"apply":    m.apply,
 			"crash":    m.crash,
 			"step":     m.step,
-			"step ":    m.step,
 			"calm":     m.calm,
 			"time":     m.time,
+			"while":    m.while,
 			"version":  m.version,
 			"hook":     m.hook,
 			"drop":     m.drop,
 			"request":  m.request,
-			"request ": m.request,
 			"hop":      m.hop,
 			"reply":    m.reply,
-		})
+			// what makes a fleet move is done more often than the rest
+			"open and calm":    func(t *rapid.T) { m.open(t); m.calm(t) },
+			"promote and step": func(t *rapid.T) { m.promote(t); m.step(t) },
+			"abort under load": func(t *rapid.T) { m.request(t); m.request(t); m.abort(t); m.while(t) },
+			"settle for long":  func(t *rapid.T) { m.settle(t); m.calm(t); m.while(t) },
+		}
+		for range 3 { // as one long run
+			t.Repeat(actions)
+		}
 		m.comesToRest()
 		m.leavesNothing()
 	})
@@ -97,6 +101,30 @@ func (m *model) at(t *rapid.T) { m.t = t }
 
 func name(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"r1", "r2", "r3", "r4"}).Draw(t, "name")
+}
+
+// among draws one of the releases in a phase, if there are any, and any name
+// now and then.
+func (m *model) among(t *rapid.T, phases ...release.Phase) string {
+	var names []string
+	for name, r := range m.s.Releases {
+		if slices.Contains(phases, r.Phase) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 || rapid.IntRange(0, 4).Draw(t, "any name") == 0 {
+		return name(t)
+	}
+	slices.Sort(names)
+	return rapid.SampledFrom(names).Draw(t, "name")
+}
+
+// fresh draws a name for a release to be opened or updated.
+func (m *model) fresh(t *rapid.T) string {
+	if rapid.Bool().Draw(t, "known") {
+		return m.among(t, release.Preparing, release.Previewing, release.Failed)
+	}
+	return fmt.Sprintf("r%d", rapid.IntRange(1, 30).Draw(t, "name"))
 }
 
 // holds is checked after every action.
@@ -152,7 +180,7 @@ func (m *model) noReturn() {
 
 func (m *model) open(t *rapid.T) {
 	m.at(t)
-	o := opening(name(t))
+	o := opening(m.fresh(t))
 	m.uids++
 	o.UID = fmt.Sprintf("uid-%d", m.uids)
 	o.RollbackWindow = rapid.SampledFrom([]time.Duration{0, pin / 2, window}).Draw(t, "window")
@@ -204,7 +232,7 @@ func (m *model) ask(o release.Opening, rebase bool) {
 
 func (m *model) rebase(t *rapid.T) {
 	m.at(t)
-	r, ok := m.s.Releases[name(t)]
+	r, ok := m.s.Releases[m.among(t, release.Previewing)]
 	if !ok {
 		return
 	}
@@ -219,7 +247,7 @@ func (m *model) rebase(t *rapid.T) {
 
 func (m *model) promote(t *rapid.T) {
 	m.at(t)
-	p := release.Promotion{Name: name(t), AllowUnstamped: rapid.Bool().Draw(t, "unstamped")}
+	p := release.Promotion{Name: m.among(t, release.Previewing, release.Canary), AllowUnstamped: rapid.Bool().Draw(t, "unstamped")}
 	if m.try(func(s release.State) (release.State, error) { return s.Promote(p, m.o, ann(""), m.now) }) != nil || p.Name == m.serving {
 		return
 	}
@@ -249,12 +277,13 @@ func (m *model) mayGoLive(name string) {
 
 func (m *model) canary(t *rapid.T) {
 	m.at(t)
-	_ = m.try(func(s release.State) (release.State, error) { return s.StartCanary(name(t), m.o, ann(""), m.now) })
+	n := m.among(t, release.Previewing)
+	_ = m.try(func(s release.State) (release.State, error) { return s.StartCanary(n, m.o, ann(""), m.now) })
 }
 
 func (m *model) rollback(t *rapid.T) {
 	m.at(t)
-	n := name(t)
+	n := m.among(t, release.Live, release.Canary)
 	err := m.try(func(s release.State) (release.State, error) { return s.Rollback(n, ann(""), m.now) })
 	if n != m.serving || m.before == nil {
 		return
@@ -267,7 +296,7 @@ func (m *model) rollback(t *rapid.T) {
 
 func (m *model) abort(t *rapid.T) {
 	m.at(t)
-	n := name(t)
+	n := m.among(t, release.Live, release.Previewing, release.Failed)
 	_, known := m.s.Releases[n]
 	err := m.try(func(s release.State) (release.State, error) { return s.Abort(n, ann(""), m.now) })
 	if (err == nil) != (known && !m.past[n]) {
@@ -280,7 +309,7 @@ func (m *model) abort(t *rapid.T) {
 
 func (m *model) settle(t *rapid.T) {
 	m.at(t)
-	n := name(t)
+	n := m.among(t, release.Live, release.Settling)
 	err := m.try(func(s release.State) (release.State, error) { return s.Settle(n, ann(""), m.now) })
 	if n == m.serving && m.before != nil {
 		if err != nil {
@@ -293,7 +322,8 @@ func (m *model) settle(t *rapid.T) {
 func (m *model) retry(t *rapid.T) {
 	m.at(t)
 	moment := rapid.SampledFrom([]release.Moment{release.Verify, release.OnSettle, release.OnRollback, release.OnAbort}).Draw(t, "moment")
-	_ = m.try(func(s release.State) (release.State, error) { return s.Retry(name(t), moment, ann(""), m.now) })
+	n := m.among(t, release.Previewing, release.Settling)
+	_ = m.try(func(s release.State) (release.State, error) { return s.Retry(n, moment, ann(""), m.now) })
 }
 
 // apply makes the service mail join or leave, or scales api.
@@ -331,191 +361,4 @@ func (m *model) apply(t *rapid.T) {
 	if first == "" {
 		m.requests = slices.DeleteFunc(m.requests, func(r *request) bool { return strings.HasPrefix(r.caller, "mail@") })
 	}
-}
-
-// step looks at the world and does what follows, or some of it, or all of it
-// twice.
-func (m *model) step(t *rapid.T) {
-	m.at(t)
-	m.look()
-	switch rapid.IntRange(0, 4).Draw(t, "done") {
-	case 0: // a crash swallows the actions
-	case 1:
-		m.begin(m.actions[:len(m.actions)/2])
-	case 2:
-		m.begin(m.actions)
-		m.begin(m.actions)
-	default:
-		m.begin(m.actions)
-	}
-}
-
-// calm is a while in which the world does what it should, with the clock
-// standing still.
-func (m *model) calm(t *rapid.T) {
-	m.at(t)
-	for range 8 {
-		m.look()
-		m.begin(m.actions)
-		for id, status := range m.o.Versions {
-			m.mend(id, status)
-		}
-		for id, status := range m.o.Hooks {
-			if status.Running {
-				m.passed[id] = true
-				m.o.Hooks[id] = release.HookStatus{Passed: true}
-			}
-		}
-	}
-}
-
-// mend is how a version does in a world that behaves.
-func (m *model) mend(id string, status release.VersionStatus) {
-	switch {
-	case status.Stopping:
-		status.Gone = true
-	case status.Failed == "":
-		status.Ready = max(m.s.Versions[id].Replicas, 1)
-		m.everReady[id] = true
-	}
-	m.o.Versions[id] = status
-}
-
-// look steps with what the hops saw, and follows what the step decided.
-func (m *model) look() {
-	m.t.Helper()
-	m.watch()
-	if m.before != nil && !m.now.Before(m.before.until) {
-		m.noReturn()
-	}
-	m.actions = m.world.step()
-	for _, e := range m.log[m.read:] {
-		if e.Type != "ReleasePromoted" || e.Who != "ann" || e.Why != "opened to go live at once" {
-			continue
-		}
-		if c := m.releases[e.Release]; !c.auto || c.back {
-			m.t.Fatalf("%s went live by itself; asked for: %v, rolled back since: %v", e.Release, c.auto, c.back)
-		}
-		m.mayGoLive(e.Release)
-		m.goesLive(e.Release)
-		if !m.now.Before(m.before.until) {
-			m.noReturn()
-		}
-	}
-	m.read = len(m.log)
-}
-
-// begin does actions as a platform that takes its time.
-func (m *model) begin(actions []release.Action) {
-	for _, action := range actions {
-		switch a := action.(type) {
-		case release.Run:
-			status := m.o.Versions[a.Version]
-			if status.Stopping {
-				status = release.VersionStatus{}
-				delete(m.everReady, a.Version)
-			}
-			status.Replicas = m.s.Versions[a.Version].Replicas
-			m.o.Versions[a.Version] = status
-		case release.Stop:
-			if status, known := m.o.Versions[a.Version]; known {
-				status.Stopping = true
-				m.o.Versions[a.Version] = status
-			}
-		case release.Forget:
-			delete(m.o.Versions, a.Version)
-			delete(m.everReady, a.Version)
-		case release.EndView:
-			m.requests = slices.DeleteFunc(m.requests, func(r *request) bool { return r.stamp == a.Stamp })
-		case release.RunHook:
-			if _, known := m.o.Hooks[a.ID]; !known {
-				m.o.Hooks[a.ID] = release.HookStatus{Running: true}
-			}
-		}
-	}
-}
-
-// crash forgets what is not persisted. Processes go on; requests at the edge
-// end, and what services do in the background goes on too.
-func (m *model) crash(t *rapid.T) {
-	m.at(t)
-	data := encode(t, m.s)
-	var s release.State
-	if err := json.Unmarshal(data, &s); err != nil {
-		t.Fatalf("read the state: %v", err)
-	}
-	if string(encode(t, s)) != string(data) {
-		t.Fatalf("the state changed on its way to the disk and back")
-	}
-	m.s = s
-	m.actions = nil
-	m.o.Hooks, m.o.Drops, m.o.Stamps = map[string]release.HookStatus{}, map[string][]release.Drop{}, nil
-	m.o.Watching = m.now
-	for id, status := range m.o.Versions {
-		status.Replicas = -1
-		m.o.Versions[id] = status
-	}
-	clear(m.lastSeen)
-	for _, r := range m.requests {
-		r.background = true
-	}
-}
-
-func (m *model) time(t *rapid.T) {
-	m.at(t)
-	d := rapid.SampledFrom([]time.Duration{time.Second, quiet / 2, quiet, drain, pin, window, keep}).Draw(t, "time")
-	m.lively(d)
-	m.now = m.now.Add(d)
-}
-
-func (m *model) version(t *rapid.T) {
-	m.at(t)
-	if len(m.o.Versions) == 0 {
-		return
-	}
-	id := rapid.SampledFrom(slices.Sorted(maps.Keys(m.o.Versions))).Draw(t, "version")
-	status := m.o.Versions[id]
-	switch rapid.IntRange(0, 3).Draw(t, "does") {
-	case 0:
-		status.Ready = 0
-		if status.Failed == "" && !status.Stopping && !m.everReady[id] {
-			status.Failed = "exit status 1"
-		}
-		m.o.Versions[id] = status
-	case 1:
-		status.Ready = min(status.Ready, 1)
-		m.o.Versions[id] = status
-	default:
-		m.mend(id, status)
-	}
-}
-
-func (m *model) hook(t *rapid.T) {
-	m.at(t)
-	var running []string
-	for id, status := range m.o.Hooks {
-		if status.Running {
-			running = append(running, id)
-		}
-	}
-	if len(running) == 0 {
-		return
-	}
-	slices.Sort(running)
-	id := rapid.SampledFrom(running).Draw(t, "hook")
-	status := release.HookStatus{Passed: rapid.IntRange(0, 2).Draw(t, "passes") > 0}
-	if !status.Passed {
-		status.Message = "exit status 3"
-	}
-	m.passed[id] = m.passed[id] || status.Passed
-	if !m.passed[id] {
-		delete(m.passed, id)
-	}
-	m.o.Hooks[id] = status
-}
-
-func (m *model) drop(t *rapid.T) {
-	m.at(t)
-	stamp := rapid.SampledFrom(slices.Sorted(maps.Keys(m.s.Views))).Draw(t, "stamp")
-	m.o.Drops[stamp] = []release.Drop{{Caller: "web", Callee: "api"}}
 }

@@ -137,9 +137,8 @@ func (m *model) watch() {
 // rest, and every view that ends must have ended.
 func (m *model) comesToRest() {
 	m.t.Helper()
-	m.requests = nil
-	m.lastSeen = map[string]time.Time{}
-	m.watch()
+	m.lively(quiet)
+	m.watch() // streams that are still open stay so until they are ended
 	m.o.Drops = nil
 	for id, status := range m.o.Hooks {
 		if status.Running {

@@ -158,7 +158,7 @@ spec:
 			b.WriteString("    # The path is relative to this file. The service listens on $PORT and finds\n" +
 				"    # the others by $NAME_SERVICE_HOST, $NAME_SERVICE_PORT or $GREENROOM_URL_NAME.\n")
 		}
-		fmt.Fprintf(&b, "    run: {command: [%q]}", "bin/"+p.program)
+		fmt.Fprintf(&b, "    run: {command: [%s]}", scalar("bin/"+p.program))
 		if !p.built {
 			fmt.Fprintf(&b, " # go build -o bin/ ./cmd/%s", p.program)
 		}

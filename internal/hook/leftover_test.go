@@ -142,6 +142,32 @@ func TestALeftoverIsFoundThoughItsProcessWasNotNoted(t *testing.T) {
 	}
 }
 
+func TestALeftoverMayEndItselfAfterSIGTERM(t *testing.T) {
+	r, work := newRunner(t), t.TempDir()
+	r.grace = 10 * time.Second
+	left := exec.Command("sh", "-c", `trap 'echo > undone; exit 0' TERM; echo $$ > leader; while :; do sleep 0.01; done`)
+	left.Dir = work
+	left.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := left.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { left.Process.Kill() })
+	n := newNote("r42/verify/smoke/1")
+	n.PID, n.Start = left.Process.Pid, startOf(left.Process.Pid)
+	if err := r.write(n); err != nil {
+		t.Fatal(err)
+	}
+	pidIn(t, filepath.Join(work, "leader"))
+	ended := make(chan error, 1)
+	go func() { ended <- left.Wait() }()
+	if res := r.Run(t.Context(), script("test -e "+filepath.Join(work, "undone")), testContext()); !res.Passed {
+		t.Errorf("%+v; want the leftover to have tidied up", res)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the leftover: %v; want it to have ended by itself", err)
+	}
+}
+
 func TestAProcessThatGotALeftoversIDIsSpared(t *testing.T) {
 	r := newRunner(t)
 	other := start(t)

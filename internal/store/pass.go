@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -79,24 +80,23 @@ func (s *Store) RevokePass(id string, at time.Time, by string, events ...Event) 
 // times are left out. Call it every minute or so rather than at each request.
 func (s *Store) UsePasses(last map[string]time.Time) error {
 	err := s.update(nil, func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte(bucketPasses))
+		b, noted := tx.Bucket([]byte(bucketPasses)), errUnchanged
 		for id, at := range last {
-			if b.Get([]byte(id)) == nil {
-				continue
-			}
 			var p Pass
-			if err := getJSON(b, []byte(id), &p); err != nil {
-				return err
-			}
-			if !at.After(p.LastUse) {
+			err := getJSON(b, []byte(id), &p)
+			if errors.Is(err, ErrNotFound) || err == nil && !at.After(p.LastUse) {
 				continue
+			}
+			if err != nil {
+				return err
 			}
 			p.LastUse = at
 			if err := putJSON(b, id, p); err != nil {
 				return err
 			}
+			noted = nil
 		}
-		return nil
+		return noted
 	})
 	if err != nil {
 		return fmt.Errorf("noting the use of passes: %w", err)

@@ -109,6 +109,7 @@ func (s *Store) RevokeToken(idOrName string, events ...Event) error {
 // UseTokens notes when tokens were last used, by ID, as UsePasses does.
 func (s *Store) UseTokens(last map[string]time.Time) error {
 	err := s.update(nil, func(tx *bbolt.Tx) error {
+		noted := errUnchanged
 		for id, at := range last {
 			t, err := findToken(tx, func(t Token) bool { return t.ID == id && at.After(t.LastUse) })
 			if errors.Is(err, ErrNotFound) {
@@ -121,8 +122,9 @@ func (s *Store) UseTokens(last map[string]time.Time) error {
 			if err := putJSON(tx.Bucket([]byte(bucketTokens)), t.Hash, t); err != nil {
 				return err
 			}
+			noted = nil
 		}
-		return nil
+		return noted
 	})
 	if err != nil {
 		return fmt.Errorf("noting the use of tokens: %w", err)

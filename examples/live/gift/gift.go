@@ -62,10 +62,11 @@ func Run(ctx context.Context, p boot.Process) error {
 // dialWallet opens the one connection that all requests share, whatever release
 // they belong to: greenroom routes each call by itself.
 func dialWallet(p boot.Process, opt propagate.Option) (*grpc.ClientConn, error) {
-	url, err := p.Callee("wallet")
+	base, err := p.Callee("wallet")
 	if err != nil {
 		return nil, err
 	}
+	_, address, _ := strings.Cut(base, "://") // gRPC has hosts where HTTP has URLs
 	opts := append(propagategrpc.DialOptions(opt),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		// After a restart of what is in between, calls go on within a second.
@@ -73,7 +74,7 @@ func dialWallet(p boot.Process, opt propagate.Option) (*grpc.ClientConn, error) 
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: time.Second,
 		}))
-	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), opts...)
+	conn, err := grpc.NewClient(address, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to wallet: %w", err)
 	}

@@ -23,7 +23,7 @@ type edge struct {
 	to  atomic.Pointer[func(http.ResponseWriter, *http.Request)]
 }
 
-func newEdge(t *testing.T) *edge {
+func newEdge(t testing.TB) *edge {
 	t.Helper()
 	e := &edge{}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*e.to.Load())(w, r) }))
@@ -36,7 +36,7 @@ func newEdge(t *testing.T) *edge {
 	return e
 }
 
-func (e *edge) route(t *testing.T, f *livetest.Fleet) {
+func (e *edge) route(t testing.TB, f *livetest.Fleet) {
 	t.Helper()
 	proxy := func(service string) *httputil.ReverseProxy {
 		target, err := url.Parse(f.URL[service])
@@ -223,4 +223,19 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("got %v, want %q", err, name)
 		}
 	}
+}
+
+// One request of the default mix, with fleet and edge in the same process.
+func BenchmarkDefaultMix(b *testing.B) {
+	e := newEdge(b)
+	e.route(b, livetest.Start(b, nil))
+	b.ResetTimer()
+	r, err := load.Run(b.Context(), load.Options{EdgeURL: e.url, MaxRequests: int64(b.N)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := r.Err(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(r.All().P99.Microseconds()), "p99-µs")
 }

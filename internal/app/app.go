@@ -77,6 +77,7 @@ type App struct {
 	asked    chan client.Shutdown
 	askOnce  sync.Once
 	cancel   context.CancelFunc
+	loops    sync.WaitGroup // what may start processes; ends with cancel
 	work     sync.WaitGroup
 	closers  []func() error // undo New, last first
 	stopOnce sync.Once
@@ -228,8 +229,8 @@ func (a *App) Start(ctx context.Context) (notes []string, err error) {
 			a.o.Log.Error("a version that runs can not be taken over", "version", version, "error", err)
 		}
 	}
-	a.work.Go(func() { a.watchWorld(ctx) })
-	a.work.Go(func() { _ = a.controller.Run(ctx) }) // it ends with ctx
+	a.loops.Go(func() { a.watchWorld(ctx) })
+	a.loops.Go(func() { _ = a.controller.Run(ctx) }) // it ends with ctx
 	if a.o.Fleet != nil {
 		notes = a.applyAtStart(ctx)
 	}
@@ -378,6 +379,7 @@ func (a *App) stop(ctx context.Context, leaveServices bool) error {
 	}
 	if a.cancel != nil {
 		a.cancel() // no step may start again what stops now
+		a.loops.Wait()
 	}
 	var errs []error
 	if !leaveServices {

@@ -65,12 +65,7 @@ func (a *App) Fleet(context.Context) (client.Fleet, error) {
 	rec := a.controller.Record()
 	document, err := config.Export(rec.Fleet, func(service string) (fleet.Version, bool) {
 		v, ok := servingOf(rec)(service)
-		if ok && v.Run != nil && !v.Run.InPlace {
-			if kept, there := a.local.Executable(v.Run.SHA256); there {
-				v.Run.Executable = kept
-			}
-		}
-		return v, ok
+		return a.fromKept(v), ok
 	})
 	if err != nil {
 		return client.Fleet{}, fmt.Errorf("write the fleet as a document: %w", err)
@@ -114,7 +109,7 @@ func (a *App) applyFleet(ctx context.Context, who string, file fleet.Fleet, in c
 	var source controller.Source
 	if len(change.Versions) > 0 {
 		var err error
-		if source, err = adoption(change, a.now()); err != nil {
+		if source, err = a.adoption(change); err != nil {
 			return out, err
 		}
 		out.Release = source.Spec.Name
@@ -195,9 +190,9 @@ func joiners(file fleet.Fleet, change config.Change) []fleet.Version {
 }
 
 // adoption is the release that brings a file's changed versions.
-func adoption(change config.Change, now time.Time) (controller.Source, error) {
+func (a *App) adoption(change config.Change) (controller.Source, error) {
 	spec := fleet.Release{
-		Name:           "adopt-" + now.UTC().Format("20060102-150405"),
+		Name:           "adopt-" + a.now().UTC().Format("20060102-150405"),
 		Description:    "Versions adopted from the fleet's file",
 		RollbackWindow: time.Hour, Keep: time.Hour,
 	}

@@ -332,7 +332,7 @@ func (a *App) Revert(ctx context.Context, who, name string, in client.Revert) (c
 			return client.Changed{}, fmt.Errorf("the version %s that %s replaced is not kept any more", r.Replaces[service], name)
 		}
 		if v.ID() != rec.State.DefaultVersion(service) {
-			next.Versions = append(next.Versions, v)
+			next.Versions = append(next.Versions, a.fromKept(v))
 		}
 	}
 	document, err := config.ExportRelease(next)
@@ -343,6 +343,20 @@ func (a *App) Revert(ctx context.Context, who, name string, in client.Revert) (c
 	out, err := a.make(ctx, who, next.Name, in.Asked, opening(source, rec, false))
 	out.Message = fmt.Sprintf("%s is open: the versions that %s replaced; promote it to go back", next.Name, name)
 	return out, err
+}
+
+// fromKept is v run from the copy of its executable: the file that it was
+// taken from may be another one by now.
+func (a *App) fromKept(v fleet.Version) fleet.Version {
+	if v.Run == nil || v.Run.InPlace {
+		return v
+	}
+	if kept, there := a.local.Executable(v.Run.SHA256); there {
+		run := *v.Run
+		run.Executable = kept
+		v.Run = &run
+	}
+	return v
 }
 
 // Settle ends a release's rollback window.

@@ -100,6 +100,7 @@ type Controller struct {
 	o       Options
 	asks    chan ask
 	kick    chan struct{}
+	stopped chan struct{} // closed when Run has ended
 	current atomic.Pointer[Record]
 
 	mu       sync.Mutex
@@ -137,7 +138,7 @@ func New(o Options, first func(now time.Time) (Record, error)) (*Controller, err
 		o.Tick = 250 * time.Millisecond
 	}
 	c := &Controller{
-		o: o, asks: make(chan ask), kick: make(chan struct{}, 1),
+		o: o, asks: make(chan ask), kick: make(chan struct{}, 1), stopped: make(chan struct{}),
 		changed: make(chan struct{}), troubles: map[string]trouble{},
 	}
 	revision, data, ok, err := o.Store.Load()
@@ -212,6 +213,8 @@ func (c *Controller) Do(ctx context.Context, change Change) (Record, error) {
 	a := ask{change: change, reply: make(chan answer, 1)}
 	select {
 	case c.asks <- a:
+	case <-c.stopped:
+		return Record{}, ErrStopped
 	case <-ctx.Done():
 		return Record{}, ctx.Err()
 	}
@@ -219,20 +222,11 @@ func (c *Controller) Do(ctx context.Context, change Change) (Record, error) {
 	return got.rec, got.err
 }
 
-// Run makes changes and steps until ctx is done.
+// Run makes changes and steps until ctx is done. It is called once.
 func (c *Controller) Run(ctx context.Context) error {
 	tick := time.NewTicker(c.o.Tick)
 	defer tick.Stop()
-	defer func() { // nobody may wait for an answer that does not come
-		for {
-			select {
-			case a := <-c.asks:
-				a.reply <- answer{err: ErrStopped}
-			default:
-				return
-			}
-		}
-	}()
+	defer close(c.stopped)
 	for {
 		c.step(ctx)
 		select {

@@ -128,7 +128,7 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request, c *Call, to r
 			}
 		},
 		Answer: func(status int, h http.Header) {
-			stripAnswer(h)
+			stripAnswer(h, s.StampHeader)
 			if c.Trail {
 				h.Set(ReleaseHeader, to.Stamp)
 				if way != nil {

@@ -402,6 +402,60 @@ func TestEndViewEndsItsStreamsAlone(t *testing.T) {
 	}
 }
 
+// A release that is opened again under its name has a view that is not ended.
+func TestStampThatComesBack(t *testing.T) {
+	f := gatewaytest.New(t, gatewaytest.Config{})
+	release := make(chan struct{})
+	f.Run("web@1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(200)
+		http.NewResponseController(w).Flush()
+		<-release
+		io.WriteString(w, "whole")
+	}))
+	defer close(release)
+	f.View("r41", "web@1")
+	f.View("r42", "web@1")
+	f.Publish("r42")
+	open := func() *http.Response {
+		resp, err := http.Get(f.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	under := func(n int64) func() bool {
+		return func() bool { return f.Gateway.Traffic()["r42"].InFlight == n }
+	}
+	open()
+	f.DropView("r42")
+	f.Publish("r41")
+	f.View("r42", "web@1")
+	f.Publish("r42") // back, while a stream of the former is under way
+	open()
+	eventually(t, "both count", under(2))
+	f.DropView("r42")
+	f.Publish("r41")
+	f.Gateway.EndView("r42")
+	eventually(t, "the second ended, the first cannot be told any more", under(1))
+	f.Gateway.EndView("r43") // of which nothing was ever seen
+	f.View("r42", "web@1")
+	f.View("r43", "web@1")
+	f.Publish("r42")
+	third := open()
+	f.Publish("r43")
+	fourth := open()
+	eventually(t, "the third is not ended", under(2))
+	for range 4 {
+		release <- struct{}{}
+	}
+	for _, resp := range []*http.Response{third, fourth} {
+		if b, err := io.ReadAll(resp.Body); string(b) != "whole" {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+}
+
 func TestErrorsOfServices(t *testing.T) {
 	f := gatewaytest.New(t, gatewaytest.Config{Edge: fleet.Edge{Routes: []fleet.Route{
 		{Path: "/slow", Service: "slow", Timeout: 100 * time.Millisecond},

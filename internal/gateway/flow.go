@@ -25,6 +25,9 @@ type viewFlow struct {
 	lastSeen atomic.Int64 // Unix nanoseconds, coarse
 	mu       sync.Mutex   // serializes replacing services
 	services atomic.Pointer[map[string]*flow]
+
+	gone  bool      // no view has the stamp; guarded by flows.mu
+	prior *viewFlow // of a former view of that stamp; set once, before others see v
 }
 
 // flow is what is under way to one service under one stamp.
@@ -64,6 +67,43 @@ func (f *flows) view(stamp string) *viewFlow {
 	return v
 }
 
+// follow starts over with stamps that come back after no view had them, such as
+// those of a release that is opened again under its name: what was ended or
+// counted of the former view is not the new one's. What is still under way of
+// the former counts on.
+func (f *flows) follow(known func(stamp string) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var next map[string]*viewFlow
+	for stamp, v := range f.load() {
+		switch {
+		case !known(stamp):
+			v.gone = true
+		case v.gone:
+			if next == nil {
+				next = maps.Clone(f.load())
+			}
+			fresh := &viewFlow{stamp: stamp, end: newOnceChan()}
+			if v.sum() > 0 {
+				fresh.prior = v
+			}
+			next[stamp] = fresh
+		}
+	}
+	if next != nil {
+		f.views.Store(&next)
+	}
+}
+
+// end closes what streams of a stamp wait for.
+func (f *flows) end(stamp string, known bool) {
+	v := f.view(stamp)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v.gone = v.gone || !known
+	v.end.close()
+}
+
 // forget drops the counts of stamps for which drop says so.
 func (f *flows) forget(drop func(v *viewFlow) bool) {
 	f.mu.Lock()
@@ -75,8 +115,6 @@ func (f *flows) forget(drop func(v *viewFlow) bool) {
 		f.views.Store(&next)
 	}
 }
-
-func (v *viewFlow) close() { v.end.close() }
 
 func (v *viewFlow) load() map[string]*flow {
 	if m := v.services.Load(); m != nil {
@@ -118,6 +156,9 @@ func (v *viewFlow) sum() int64 {
 	var n int64
 	for _, f := range v.load() {
 		n += f.inFlight.Load()
+	}
+	if v.prior != nil {
+		n += v.prior.sum()
 	}
 	return n
 }

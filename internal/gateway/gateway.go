@@ -93,10 +93,12 @@ func New(o Options) *Gateway {
 
 // Publish makes s what requests are answered by from now on: those that arrive
 // after it returned see s, those under way end on what they began with. It
-// costs one store for a compiled Snapshot; another one is compiled first. s
-// must not be changed any more.
+// costs one store and a look at the stamps in use for a compiled Snapshot;
+// another one is compiled first. s must not be changed any more, and Publish
+// must not be called by two at a time.
 func (g *Gateway) Publish(s *Snapshot) {
 	s.Compile()
+	g.flows.follow(s.Table.Known)
 	g.snapshot.Store(s)
 }
 
@@ -116,13 +118,17 @@ func (g *Gateway) Log() *slog.Logger { return g.log }
 
 // EndView tells the streams of a stamp to end and ends them. It does not wait
 // for them: Traffic shows when they are gone. Streams of that stamp that begin
-// later are ended at once. It can be called again.
-func (g *Gateway) EndView(stamp string) { g.flows.view(stamp).close() }
+// later are ended at once, until a stamp that had left the table comes back. It
+// can be called again.
+func (g *Gateway) EndView(stamp string) {
+	s := g.Current()
+	g.flows.end(stamp, s != nil && s.Table.Known(stamp))
+}
 
 // EndStreams does what EndView does, for all stamps in use: before a shutdown.
 func (g *Gateway) EndStreams() {
 	for _, v := range g.flows.load() {
-		v.close()
+		v.end.close()
 	}
 }
 

@@ -95,10 +95,10 @@ func fold(c byte) byte {
 }
 
 // stripAnswer takes greenroom's names out of a service's answer, so that
-// nothing can be taken for ours that is not.
-func stripAnswer(h http.Header) {
+// nothing can be taken for ours that is not, and no client learns a stamp.
+func stripAnswer(h http.Header, stampHeader string) {
 	for key := range h {
-		if reserved(key) {
+		if reserved(key) || key == stampHeader {
 			delete(h, key)
 		}
 	}

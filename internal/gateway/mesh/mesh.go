@@ -206,7 +206,7 @@ func (v *version) serve(fresh opened) {
 // serveCall hands a call over to the gateway.
 func (m *Mesh) serveCall(w http.ResponseWriter, r *http.Request, caller, callee string) {
 	s := m.gateway.Current()
-	c := &gateway.Call{Snapshot: s, Service: callee, Caller: caller, Client: caller}
+	c := &gateway.Call{Snapshot: s, Service: callee, Caller: caller}
 	if ids := r.Header["X-Request-Id"]; len(ids) > 0 && gateway.ValidID(ids[0]) {
 		c.ID = ids[0]
 	}

@@ -12,33 +12,46 @@ import (
 // bytes.
 const maxKept = 64 << 10
 
-// maxReplays is how often a kept body is sent again.
-const maxReplays = 2
+// maxReplays bounds how often a kept body is sent again. A burst of calls finds
+// out how few a new connection takes only when the service refuses the rest, which
+// go on to the next connection.
+const maxReplays = 64
 
 var (
 	errBodyOver    = errors.New("the exchange is over")
 	errNotReplayed = errors.New("the request's body is not kept any more")
 )
 
-// body is the client's request body on its way to an instance. It outlives tries:
-// each has a reader of its own, and a reader that was closed leaves the client's
-// body alone. What the first bytes were can be kept, so that a call that a
-// service verifiably never processed (HTTP/2 says so with GOAWAY and
-// REFUSED_STREAM) can be sent again.
+// body is the client's request body on its way to an instance.
+//
+// It outlives tries: each has a reader of its own. The first bytes can be kept,
+// so that a call that a service verifiably never processed (HTTP/2 says so with
+// GOAWAY and REFUSED_STREAM) can be sent again. And closing a reader ends its
+// Read at once, however long the client is silent: the transports count on it,
+// and do not report a broken connection before. So the client's body is read by
+// a goroutine that runs only while a reader waits.
 type body struct {
 	request  *http.Request // the client's
 	trailer  http.Header   // of the outgoing request; filled in when the body ends
 	received atomic.Int64  // bytes
 	started  atomic.Bool   // somebody began to read
-	keep     atomic.Bool   // what is read is kept
-	over     atomic.Bool   // nobody may begin to read
 	whole    atomic.Bool   // it was read to its end
-	failure  atomic.Pointer[error]
+	keep     atomic.Bool   // what is read is kept
 
-	mu      sync.Mutex // held while reading, which may take long
-	kept    []byte
-	end     error // what the client's body ended with
+	mu      sync.Mutex
+	change  sync.Cond // of anything below
+	held    []byte    // read, and not yet taken or kept
+	base    int64     // offset of held in the body
+	end     error     // what the body ended with
+	reading bool      // read runs
+	over    bool      // nobody may read any more
 	replays int
+}
+
+func newBody(r *http.Request) *body {
+	b := &body{request: r}
+	b.change.L = &b.mu
+	return b
 }
 
 // reader returns the body from its beginning. It is valid as long as replayable
@@ -64,33 +77,63 @@ func (b *body) failed() error {
 	if b == nil {
 		return nil
 	}
-	if err := b.failure.Load(); err != nil {
-		return *err
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.end == io.EOF {
+		return nil
 	}
-	return nil
+	return b.end
 }
 
 // complete reports whether the client's body has been read to its end.
 func (b *body) complete() bool { return b.whole.Load() }
 
-// finish ends all reading, for the handler returns. A read that is under way on
-// an HTTP/1 connection ends with the connection, an HTTP/2 one here.
+// finish ends all reading, for the handler returns. A read from an HTTP/1
+// connection that is under way ends with the connection, an HTTP/2 one here.
 func (b *body) finish() {
 	if b == nil {
 		return
 	}
-	b.over.Store(true)
-	b.keep.Store(false)
+	b.interrupt()
 	if b.request.ProtoMajor >= 2 {
 		b.request.Body.Close()
 	}
 }
 
+// interrupt makes readers fail, now and from now on.
+func (b *body) interrupt() {
+	b.mu.Lock()
+	b.over = true
+	b.change.Broadcast()
+	b.mu.Unlock()
+}
+
+// read reads once from the client.
+func (b *body) read() {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	n, err := b.request.Body.Read(buf[:])
+	b.received.Add(int64(n))
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held = append(b.held, buf[:n]...)
+	if b.base+int64(len(b.held)) > maxKept {
+		b.keep.Store(false)
+	}
+	if err != nil && !b.over {
+		b.end = err
+		b.whole.Store(err == io.EOF)
+	}
+	b.reading = false
+	b.change.Broadcast()
+}
+
 // bodyReader is the body as one try sends it.
 type bodyReader struct {
 	body   *body
-	at     int // offset in body.kept
-	closed atomic.Bool
+	at     int64 // offset in the body
+	closed bool
 }
 
 func (r *bodyReader) Read(p []byte) (int, error) {
@@ -98,56 +141,49 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	b.started.Store(true)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r.closed.Load() || b.over.Load() {
-		return 0, errBodyOver
+	for {
+		held := b.base + int64(len(b.held))
+		switch {
+		case r.closed || b.over:
+			return 0, errBodyOver
+		case r.at < held:
+			n := copy(p, b.held[r.at-b.base:])
+			r.at += int64(n)
+			if r.at < held {
+				return n, nil
+			}
+			if !b.keep.Load() {
+				b.base, b.held = r.at, b.held[:0]
+			}
+			return n, r.ended()
+		case b.end != nil:
+			return 0, r.ended()
+		case !b.reading:
+			b.reading = true
+			go b.read()
+		}
+		b.change.Wait()
 	}
-	if r.at < len(b.kept) {
-		n := copy(p, b.kept[r.at:])
-		r.at += n
-		return n, nil
-	}
-	if b.end != nil {
-		return 0, b.end
-	}
-	n, err := b.request.Body.Read(p)
-	b.received.Add(int64(n))
-	b.retain(p[:n])
-	r.at += n
-	if err != nil {
-		b.ended(err)
-	}
-	return n, err
 }
 
-// retain keeps p, or stops keeping when there is too much of it. A try that is
-// dead already may have read p: the next one finds it here.
-func (b *body) retain(p []byte) {
-	if !b.keep.Load() {
-		return
-	}
-	if len(b.kept)+len(p) > maxKept {
-		b.keep.Store(false)
-		b.kept = nil
-		return
-	}
-	b.kept = append(b.kept, p...)
-}
-
-func (b *body) ended(err error) {
-	b.end = err
-	if err != io.EOF {
-		b.failure.Store(&err)
-		return
-	}
-	b.whole.Store(true)
-	for name, values := range b.request.Trailer {
-		if b.trailer != nil && len(values) > 0 && trailerAllowed(name) {
-			b.trailer[name] = values
+// ended returns what the body ended with, nil if it has not. The trailers are
+// there when the reader learns of the end.
+func (r *bodyReader) ended() error {
+	b := r.body
+	if b.end == io.EOF && b.trailer != nil {
+		for name, values := range b.request.Trailer {
+			if len(values) > 0 && trailerAllowed(name) {
+				b.trailer[name] = values
+			}
 		}
 	}
+	return b.end
 }
 
 func (r *bodyReader) Close() error {
-	r.closed.Store(true)
+	r.body.mu.Lock()
+	r.closed = true
+	r.body.change.Broadcast()
+	r.body.mu.Unlock()
 	return nil
 }

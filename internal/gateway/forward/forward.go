@@ -115,16 +115,25 @@ func (e *exchange) run() error {
 	}
 	out, body := outgoing(ctx, e.r, e.Exchange)
 	e.body = body
-	defer body.finish()
+	if body != nil {
+		// The transports do not look at the context while they wait for the body.
+		defer context.AfterFunc(e.ctx, body.interrupt)()
+	}
 
 	resp, i, err := e.send(out)
 	infos.done()
 	e.enableDuplex()
 	if err != nil {
+		body.finish()
 		return err
 	}
-	defer i.release()
-	defer resp.Body.Close()
+	// An HTTP/2 body is closed only when nobody sends the request any more.
+	defer func() {
+		body.finish()
+		e.cancel(nil)
+		resp.Body.Close()
+		i.release()
+	}()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return e.upgrade(resp, out.Header.Get("Upgrade"))
 	}

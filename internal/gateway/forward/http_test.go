@@ -228,7 +228,7 @@ func TestContinueComesFromTheService(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
 		body := make([]byte, 4)
 		io.ReadFull(r, body)
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n%s", body)
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\n%s", body)
 	})
 	g := startGateway(t, newPool(t, HTTP, instance), nil)
 	const request = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"

@@ -55,10 +55,8 @@ func attachBody(out, r *http.Request, p Protocol) *body {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
-	b := &body{request: r}
-	// HTTP/1 clients may send trailers that they did not announce, but only
-	// behind a chunked body.
-	if len(r.Trailer) > 0 || (r.ContentLength < 0 && r.ProtoMajor == 1) {
+	b := newBody(r)
+	if mayHaveTrailers(r) {
 		b.trailer = make(http.Header)
 		for name := range r.Trailer {
 			if trailerAllowed(name) {
@@ -73,6 +71,18 @@ func attachBody(out, r *http.Request, p Protocol) *body {
 	}
 	out.Body = b.reader()
 	return b
+}
+
+// mayHaveTrailers reports whether trailers may follow the body. HTTP/1 clients may
+// send some that they did not announce, but only behind a chunked body. With
+// methods that have no body as a rule, the transport reads ahead while it writes
+// the header, when the map of trailers must not change; such bodies have none.
+func mayHaveTrailers(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions, "PROPFIND", "SEARCH":
+		return false
+	}
+	return len(r.Trailer) > 0 || (r.ContentLength < 0 && r.ProtoMajor == 1)
 }
 
 // target returns what the request line shall say, byte by byte what the client

@@ -1,0 +1,194 @@
+package forward
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestPoolSet: requests under way on a removed instance end undisturbed, later
+// ones go elsewhere, and its connections close with the last.
+func TestPoolSet(t *testing.T) {
+	checkLeaks(t)
+	entered, goOn := make(chan struct{}), make(chan struct{})
+	var closed atomic.Int64
+	l := listen(t)
+	old := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/slow" {
+				entered <- struct{}{}
+				<-goOn
+			}
+			io.WriteString(w, "old")
+		}),
+		ConnState: func(_ net.Conn, s http.ConnState) {
+			if s == http.StateClosed {
+				closed.Add(1)
+			}
+		},
+	}
+	go old.Serve(l)
+	t.Cleanup(func() { old.Close() })
+	a := Instance{ID: "a", Addr: l.Addr().String()}
+	b := startService(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "new") })
+	g := startGateway(t, newPool(t, HTTP, a), nil)
+
+	slow := make(chan string, 1)
+	go func() { slow <- get(t, g, "/slow") }()
+	receive(t, entered)
+	if got := get(t, g, "/"); got != "old" {
+		t.Fatalf("got %q", got)
+	}
+	g.pool.Set([]Instance{b})
+	eventually(t, "the idle connection closes", func() bool { return closed.Load() == 1 })
+	for range 10 {
+		if got := get(t, g, "/"); got != "new" {
+			t.Fatalf("got %q", got)
+		}
+	}
+	if n, ready := g.pool.InFlight(), g.pool.Ready(); n != 1 || ready != 1 {
+		t.Errorf("%d in flight, %d ready", n, ready)
+	}
+	close(goOn)
+	if got := receive(t, slow); got != "old" {
+		t.Errorf("got %q", got)
+	}
+	eventually(t, "the last connection closes", func() bool { return closed.Load() == 2 })
+	eventually(t, "nothing in flight", func() bool { return g.pool.InFlight() == 0 })
+
+	g.pool.Close()
+	g.pool.Set([]Instance{b})
+	if n := g.pool.Ready(); n != 0 {
+		t.Errorf("%d ready in a closed pool", n)
+	}
+}
+
+func get(t *testing.T, g *gateway, path string) string {
+	resp, err := http.Get("http://" + g.addr + path)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(body)
+}
+
+// TestSetKeepsConnections of instances that stay.
+func TestSetKeepsConnections(t *testing.T) {
+	var opened atomic.Int64
+	l := listen(t)
+	server := &http.Server{
+		Handler:   http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+		ConnState: func(_ net.Conn, s http.ConnState) { opened.Add(map[http.ConnState]int64{http.StateNew: 1}[s]) },
+	}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	a := Instance{ID: "a", Addr: l.Addr().String()}
+	g := startGateway(t, newPool(t, HTTP, a), nil)
+	for range 5 {
+		get(t, g, "/")
+		g.pool.Set([]Instance{a, a})
+	}
+	if n := opened.Load(); n != 1 || g.pool.Ready() != 1 {
+		t.Errorf("%d connections, %d ready", n, g.pool.Ready())
+	}
+}
+
+// TestDialErrorGoesElsewhere, with the body, whatever the method.
+func TestDialErrorGoesElsewhere(t *testing.T) {
+	checkLeaks(t)
+	for _, p := range []Protocol{HTTP, GRPC} {
+		t.Run(p.String(), func(t *testing.T) {
+			good := startService(t, echo)
+			if p == GRPC {
+				good, _, _ = startGRPC(t, &calls{})
+			}
+			g := startGateway(t, newPool(t, p, refusing(t), good), nil)
+			retries := 0
+			for range 50 {
+				resp, err := http.Post("http://"+g.addr, "", struct{ io.Reader }{strings.NewReader("body")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				o := g.next(t)
+				if o.err != nil || o.res.Instance != good.ID {
+					t.Fatalf("%+v", o)
+				}
+				retries += o.res.Retries
+			}
+			if retries == 0 {
+				t.Error("the refusing instance was never tried")
+			}
+		})
+	}
+}
+
+// TestPostIsNotRepeated: an instance that closes after it read a request may have
+// acted on it.
+func TestPostIsNotRepeated(t *testing.T) {
+	checkLeaks(t)
+	var requests atomic.Int64
+	dying := func() Instance {
+		return startRaw(t, func(_ *net.TCPConn, r *bufio.Reader) {
+			if _, err := readHead(r); err == nil {
+				requests.Add(1)
+			}
+		})
+	}
+	g := startGateway(t, newPool(t, HTTP, dying(), dying(), dying()), nil)
+	resp, err := http.Post("http://"+g.addr, "", strings.NewReader("pay"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if n := requests.Load(); n != 1 || resp.StatusCode != http.StatusBadGateway {
+		t.Errorf("it arrived %d times; status %d", n, resp.StatusCode)
+	}
+}
+
+// TestStaleConnection: an instance closes a kept connection as the next request
+// arrives; a GET is sent again.
+func TestStaleConnection(t *testing.T) {
+	checkLeaks(t)
+	var conns atomic.Int64
+	instance := startRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
+		n := conns.Add(1)
+		for i := 0; ; i++ {
+			if _, err := readHead(r); err != nil || (n == 1 && i == 1) {
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n)
+		}
+	})
+	g := startGateway(t, newPool(t, HTTP, instance), nil)
+	if got := get(t, g, "/") + get(t, g, "/"); got != "12" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestLeastLoadedOfTwo prefers the instance that has less to do.
+func TestLeastLoadedOfTwo(t *testing.T) {
+	all := []*instance{newInstance(Instance{ID: "a"}, HTTP, poolOptions{}), newInstance(Instance{ID: "b"}, HTTP, poolOptions{})}
+	all[0].load.Store(1)
+	for range 20 {
+		if i := pick(all, nil); i != all[1] {
+			t.Fatal("the busier one was picked")
+		}
+	}
+	if i := pick(all, all[1:]); i != all[0] {
+		t.Error("the one that was tried already was picked")
+	}
+	if i := pick(all, all); i != nil {
+		t.Error("there is none left")
+	}
+}

@@ -44,10 +44,12 @@ func TestModel(t *testing.T) {
 			// what makes a fleet move is done more often than the rest
 			"open and calm":    func(t *rapid.T) { m.open(t); m.calm(t) },
 			"promote and step": func(t *rapid.T) { m.promote(t); m.step(t) },
+			"go live":          func(t *rapid.T) { m.open(t); m.calm(t); m.promote(t); m.calm(t) },
+			"go live and back": func(t *rapid.T) { m.open(t); m.calm(t); m.promote(t); m.while(t); m.rollback(t) },
 			"abort under load": func(t *rapid.T) { m.request(t); m.request(t); m.abort(t); m.while(t) },
 			"settle for long":  func(t *rapid.T) { m.settle(t); m.calm(t); m.while(t) },
 		}
-		for range 3 { // as one long run
+		for range 2 { // as one long run
 			t.Repeat(actions)
 		}
 		m.comesToRest()
@@ -90,6 +92,11 @@ type before struct {
 
 func newModel(t *rapid.T) *model {
 	w := newWorld(t)
+	set := settings()
+	set.Pinning = rapid.SampledFrom([]time.Duration{0, quiet, pin}).Draw(t, "pinning")
+	w.do(func(s release.State) (release.State, error) {
+		return s.Apply(release.Change{Services: s.Services, Settings: set}, ann(""), w.now)
+	})
 	return &model{
 		world: w, serving: release.Baseline, gets: maps.Clone(w.serves()),
 		past: map[string]bool{}, releases: map[string]content{}, passed: map[string]bool{},
@@ -144,6 +151,9 @@ func (m *model) holds(t *rapid.T) {
 	if got.Before != want {
 		t.Fatalf("a rollback returns to %q, want %q", got.Before, want)
 	}
+	if p := m.s.Pin; p != nil && (m.before == nil || p.Until.After(m.before.until)) {
+		t.Fatalf("sessions stay on %+v", p)
+	}
 	for name, r := range m.s.Releases {
 		if gone := r.Phase == release.Settling || r.Phase == release.Settled; gone != m.past[name] {
 			t.Fatalf("%s is %s; past return: %v", name, r.Phase, m.past[name])
@@ -183,16 +193,16 @@ func (m *model) open(t *rapid.T) {
 	o := opening(m.fresh(t))
 	m.uids++
 	o.UID = fmt.Sprintf("uid-%d", m.uids)
-	o.RollbackWindow = rapid.SampledFrom([]time.Duration{0, pin / 2, window}).Draw(t, "window")
+	o.RollbackWindow = rapid.SampledFrom([]time.Duration{0, pin / 2, window, keep}).Draw(t, "window")
 	o.Auto = rapid.IntRange(0, 5).Draw(t, "auto") == 0
 	names := []string{"web", "api", "wallet", "db", "mail"}
 	for _, service := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 3, rapid.ID).Draw(t, "services") {
 		id := fmt.Sprintf("%s@%d", service, rapid.IntRange(1, 4).Draw(t, "version"))
-		o.Versions = append(o.Versions, version(id, rapid.IntRange(1, 2).Draw(t, "replicas")))
+		o.Versions = append(o.Versions, version(id, rapid.SampledFrom([]int{1, 3, 3, 3}).Draw(t, "replicas")))
 	}
 	hooks := []release.Moment{release.Prepare, release.Verify, release.OnSettle, release.OnRollback, release.OnAbort}
 	o.Hooks = map[release.Moment][]string{}
-	for _, moment := range rapid.SliceOfNDistinct(rapid.SampledFrom(hooks), 0, 2, rapid.ID).Draw(t, "hooks") {
+	for _, moment := range rapid.SliceOfNDistinct(rapid.SampledFrom(hooks), 0, 1, rapid.ID).Draw(t, "hooks") {
 		o.Hooks[moment] = []string{"first", "second"}[:rapid.IntRange(1, 2).Draw(t, "n")]
 	}
 	m.ask(o, false)

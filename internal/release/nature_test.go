@@ -33,8 +33,6 @@ func (m *model) step(t *rapid.T) {
 func (m *model) calm(t *rapid.T) {
 	m.at(t)
 	for range 8 {
-		m.look()
-		m.begin(m.actions)
 		for id, status := range m.o.Versions {
 			m.mend(id, status)
 		}
@@ -43,6 +41,12 @@ func (m *model) calm(t *rapid.T) {
 				m.passed[id] = true
 				m.o.Hooks[id] = release.HookStatus{Passed: true}
 			}
+		}
+		revision := m.s.Revision
+		m.look()
+		m.begin(m.actions)
+		if revision == m.s.Revision && len(m.actions) == 0 {
+			return
 		}
 	}
 }
@@ -68,6 +72,11 @@ func (m *model) look() {
 	}
 	m.actions = m.world.step()
 	for _, e := range m.log[m.read:] {
+		for _, id := range m.releases[e.Release].own {
+			if status := m.o.Versions[id]; e.Type == "ReleasePreviewing" && status.Ready < max(m.s.Versions[id].Replicas, 1) {
+				m.t.Fatalf("%s is shown with %s %+v", e.Release, id, status)
+			}
+		}
 		if e.Type != "ReleasePromoted" || e.Who != "ann" || e.Why != "opened to go live at once" {
 			continue
 		}
@@ -81,6 +90,32 @@ func (m *model) look() {
 		}
 	}
 	m.read = len(m.log)
+	m.showsWhatItShould()
+}
+
+// showsWhatItShould fails unless every preview is the release's own versions
+// over what ordinary requests get, and settle hooks begin only when nothing of
+// what a release replaced is left.
+func (m *model) showsWhatItShould() {
+	m.t.Helper()
+	for name, r := range m.s.Releases {
+		want := maps.Clone(m.gets)
+		maps.Copy(want, m.releases[name].own)
+		if got := m.s.Views[r.View].Versions; r.Phase == release.Previewing && !maps.Equal(got, want) {
+			m.t.Fatalf("%s shows %v, want %v", name, got, want)
+		}
+	}
+	for _, action := range m.actions {
+		hook, ok := action.(release.RunHook)
+		if !ok || hook.Moment != release.OnSettle || hook.Index > 0 {
+			continue
+		}
+		for _, id := range m.releases[hook.Release].base {
+			if status, known := m.o.Versions[id]; known && !status.Gone && !slices.Contains(m.s.Desired(), id) {
+				m.t.Fatalf("%s runs its settle hooks while %s is %+v", hook.Release, id, status)
+			}
+		}
+	}
 }
 
 // begin does actions as a platform that takes its time.
@@ -125,7 +160,7 @@ func (m *model) crash(t *rapid.T) {
 	if string(encode(t, s)) != string(data) {
 		t.Fatalf("the state changed on its way to the disk and back")
 	}
-	m.s = s
+	m.s, m.written = s, data
 	m.actions = nil
 	m.o.Hooks, m.o.Drops, m.o.Stamps = map[string]release.HookStatus{}, map[string][]release.Drop{}, nil
 	m.o.Watching = m.now

@@ -31,6 +31,7 @@ func startSupervisor(t *testing.T, dir string, specs ...Spec) *supervisor {
 	}
 	cmd := exec.Command(os.Args[0], "supervisor", string(o))
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -59,11 +60,14 @@ func (s *supervisor) awaitReady(t *testing.T, version string, n int) Status {
 	return Status{}
 }
 
-// kill is kill -9.
+// kill is kill -9 of all of the supervisor's process group, as a terminal or an
+// init system may do, after what else they send to it.
 func (s *supervisor) kill(t *testing.T) {
 	t.Helper()
-	if err := s.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGKILL} {
+		if err := syscall.Kill(-s.cmd.Process.Pid, sig); err != nil {
+			t.Fatal(err)
+		}
 	}
 	_ = s.cmd.Wait()
 }
@@ -198,7 +202,7 @@ func TestKilledAtRandomMomentsLeavesNeitherOrphanNorTwin(t *testing.T) {
 		if !super.out.Scan() {
 			t.Fatal("the supervisor ended by itself")
 		}
-		<-time.After(rand.N(40 * time.Millisecond))
+		<-time.After(rand.N(25 * time.Millisecond))
 		super.kill(t)
 		left, _ := serving(t, b.dir)
 		found += len(left)
@@ -290,8 +294,13 @@ func TestShimStartedTwiceStartsNothing(t *testing.T) {
 	b.Stop("api@1", time.Minute)
 	b.awaitGone("api@1")
 	again() // when it has ended
+	b.ensure(s)
+	b.awaitReady("api@1", 1)
+	b.mustClose()
+	killAllBelow(t, b.dir)
+	again() // when both were killed, with no record of the end
 	if services, _ := serving(t, b.dir); len(services) != 0 {
-		t.Errorf("processes %v after the version was stopped", services)
+		t.Errorf("processes %v, want none", services)
 	}
 }
 

@@ -39,14 +39,9 @@ func TestStopEndsAServiceThatListens(t *testing.T) {
 
 func TestStopKillsTheGroupWhenTheDrainIsOver(t *testing.T) {
 	b := newBench(t)
-	b.ensure(b.spec("1", "-stubborn"))
+	b.ensure(b.spec("1", "-stubborn", "-child"))
 	first := b.awaitReady("api@1", 1).Instances[0]
-	var child int
-	for _, l := range b.lines("api@1") {
-		if pid, ok := strings.CutPrefix(l, "stdout child "); ok {
-			child, _ = strconv.Atoi(pid)
-		}
-	}
+	child := b.childOf("api@1")
 	if !alive(child) || !alive(first.PID) {
 		t.Fatalf("service %d or its child %d does not run", first.PID, child)
 	}
@@ -63,12 +58,37 @@ func TestStopKillsTheGroupWhenTheDrainIsOver(t *testing.T) {
 	if e := st.Instances[0].LastExit; e == nil || e.Signal != "killed" || !e.Killed {
 		t.Errorf("last exit %+v, want killed", e)
 	}
-	if alive(child) || alive(first.PID) {
-		t.Error("the service or its child lives on")
-	}
+	eventually(t, "end of the service and its child", func() bool { return !alive(child) && !alive(first.PID) })
 	if !slices.Contains(b.lines("api@1"), "stdout ignoring SIGTERM") {
 		t.Error("it was killed without SIGTERM first")
 	}
+}
+
+// childOf returns the process that the version's service says is its child.
+func (b *bench) childOf(version string) int {
+	b.t.Helper()
+	for _, l := range b.lines(version) {
+		if text, ok := strings.CutPrefix(l, "stdout child "); ok {
+			if pid, err := strconv.Atoi(text); err == nil {
+				return pid
+			}
+		}
+	}
+	b.t.Fatalf("no child is named in %q", b.lines(version))
+	return 0
+}
+
+func TestChildIsNotLeftBehind(t *testing.T) {
+	b := newBench(t)
+	b.ensure(b.spec("1", "-child"))
+	b.awaitReady("api@1", 1)
+	child := b.childOf("api@1")
+	b.Stop("api@1", time.Hour)
+	st := b.awaitGone("api@1")
+	if e := st.Instances[0].LastExit; e.Code != 0 || e.Killed {
+		t.Errorf("last exit %+v, want code 0", e)
+	}
+	eventually(t, "end of the child", func() bool { return !alive(child) })
 }
 
 func TestDrainGoesOnWithoutItsSupervisor(t *testing.T) {

@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 )
 
+// copyPrefix begins the name of a copy that is not whole yet.
+const copyPrefix = ".copy"
+
 // Store keeps a copy of the executable at path under its SHA-256, which it
 // returns in hex. What is copied is what was hashed, and it appears whole or
 // not at all. Storing the same content again changes nothing.
@@ -30,7 +33,7 @@ func (p *Platform) Store(path string) (sha string, err error) {
 	if info.Mode().Perm()&0o111 == 0 {
 		return "", fmt.Errorf("store executable: %s may not be executed: chmod +x it", path)
 	}
-	tmp, err := os.CreateTemp(p.binDir(), ".copy*")
+	tmp, err := os.CreateTemp(p.binDir(), copyPrefix+"*")
 	if err != nil {
 		return "", fmt.Errorf("store executable: %w", err)
 	}

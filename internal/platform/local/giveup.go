@@ -14,9 +14,12 @@ const (
 )
 
 // overdue gives up a version that was not ready in time.
-func (p *Platform) overdue(v *version, within time.Duration) {
+func (p *Platform) overdue(v *version, era int, within time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if v.era != era {
+		return
+	}
 	for _, i := range v.instances {
 		if i.state != Ready && i.stop == nil {
 			p.giveUp(v, i, fmt.Sprintf("not ready within %v", within))
@@ -33,10 +36,11 @@ func (p *Platform) giveUp(v *version, i *instance, why string) {
 		return
 	}
 	v.givingUp = true
-	p.work.Go(func() { p.fail(v, i, why) })
+	era := v.era
+	p.work.Go(func() { p.fail(v, era, i, why) })
 }
 
-func (p *Platform) fail(v *version, i *instance, why string) {
+func (p *Platform) fail(v *version, era int, i *instance, why string) {
 	p.mu.Lock()
 	st, elsewhere, session := i.status(), i.elsewhere, i.session()
 	port, begun := i.port, i.begun
@@ -66,8 +70,11 @@ func (p *Platform) fail(v *version, i *instance, why string) {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed || v.era != era {
+		return
+	}
 	v.givingUp = false
-	if p.closed || v.stopped {
+	if v.stopped {
 		return
 	}
 	if v.readyOnce { // in the very last moment

@@ -84,6 +84,7 @@ func (p *Platform) noteHealth(v *version, i *instance, err error) (starting bool
 		if i.state != Ready {
 			i.state = Ready
 			i.readySince = time.Now()
+			i.moves = 0
 		}
 		p.noteReady(v)
 	default:

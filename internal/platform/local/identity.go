@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 )
+
+// pollEvery is how late an exit may be noticed where the system does not tell.
+const pollEvery = 250 * time.Millisecond
 
 // identity names a process for as long as the machine stands: a process ID
 // alone is given to others sooner or later.

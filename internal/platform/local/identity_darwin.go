@@ -27,7 +27,7 @@ func startTime(pid int) (start uint64, alive bool) {
 // process is a handle on one process, asked for its identity before each use.
 type process struct {
 	id   identity
-	done chan struct{}
+	done chan struct{} // closed when the process has ended, or after close
 	quit chan struct{}
 	once sync.Once
 }
@@ -43,11 +43,9 @@ func openProcess(id identity) (*process, error) {
 	return p, nil
 }
 
-// wait closes done when the process has ended, at most a quarter of a second
-// late.
 func (p *process) wait() {
 	defer close(p.done)
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for p.id.alive() {
 		select {
@@ -69,6 +67,7 @@ func (p *process) signal(sig syscall.Signal) error {
 	return os.ErrProcessDone
 }
 
+// close lets go of the handle, whatever becomes of the process.
 func (p *process) close() { p.once.Do(func() { close(p.quit) }) }
 
 // awaitExit returns when the child has ended, and leaves it to be waited for,

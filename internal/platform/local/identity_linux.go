@@ -2,6 +2,7 @@ package local
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -49,68 +50,99 @@ func startTime(pid int) (start uint64, alive bool) {
 	return st.start, ok && st.state != 'Z' && st.state != 'X'
 }
 
-// process is a handle on one process that cannot come to mean another.
+// process is a handle on one process that cannot come to mean another: a pidfd,
+// or where the kernel has none (before 5.3, or by a filter) its identity, asked
+// for before each use.
 type process struct {
-	file *os.File // a pidfd
-	done chan struct{}
+	id   identity
+	file *os.File      // nil: no pidfd
+	done chan struct{} // closed when the process has ended, or after close
+	quit chan struct{}
 	once sync.Once
 }
 
 // openProcess returns a handle on the process of that identity, or
 // os.ErrProcessDone.
 func openProcess(id identity) (*process, error) {
+	p := &process{id: id, done: make(chan struct{}), quit: make(chan struct{})}
 	fd, err := unix.PidfdOpen(id.PID, unix.PIDFD_NONBLOCK)
-	if err != nil {
-		return nil, fmt.Errorf("open process %d: %w", id.PID, os.ErrProcessDone)
+	if errors.Is(err, unix.EINVAL) { // before 5.10 it knows no flags
+		fd, err = unix.PidfdOpen(id.PID, 0)
 	}
-	p := &process{file: os.NewFile(uintptr(fd), "pidfd"), done: make(chan struct{})}
+	if err == nil {
+		p.file = os.NewFile(uintptr(fd), "pidfd")
+	}
 	if !id.alive() { // asked after opening, so that the handle is on what was asked about
-		_ = p.file.Close()
+		p.close()
 		return nil, fmt.Errorf("open process %d: %w", id.PID, os.ErrProcessDone)
 	}
-	go p.wait(id)
+	go p.wait()
 	return p, nil
 }
 
-// wait closes done when the process has ended. It costs no thread: the
-// runtime's poller watches the descriptor.
-func (p *process) wait(id identity) {
-	defer p.once.Do(func() { close(p.done) })
-	conn, err := p.file.SyscallConn()
-	if err == nil {
-		err = conn.Read(func(fd uintptr) bool {
-			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-			return err == nil && n > 0
-		})
+// wait closes done when the process has ended. With a pidfd it costs no thread
+// and no polling: the runtime watches the descriptor.
+func (p *process) wait() {
+	defer close(p.done)
+	if p.file != nil {
+		conn, err := p.file.SyscallConn()
+		if err == nil {
+			err = conn.Read(ended)
+		}
+		if err == nil {
+			return
+		}
 	}
-	if err == nil || !id.alive() {
-		return
-	}
-	// Closed, or the descriptor cannot be polled here.
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	for id.alive() && p.signal(0) == nil {
-		<-tick.C
+	for p.id.alive() {
+		select {
+		case <-tick.C:
+		case <-p.quit:
+			return
+		}
 	}
+}
+
+// ended reports whether the process behind a pidfd has ended.
+func ended(pidfd uintptr) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
+	return err == nil && n > 0
 }
 
 // signal sends sig to the process; os.ErrProcessDone when it has ended.
 func (p *process) signal(sig syscall.Signal) error {
-	conn, err := p.file.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("signal: %w", err)
-	}
-	var serr error
-	if err := conn.Control(func(fd uintptr) { serr = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err != nil {
-		return fmt.Errorf("signal: %w", err)
-	}
-	if serr == unix.ESRCH {
+	if !p.id.alive() {
 		return os.ErrProcessDone
 	}
-	return serr
+	var err error
+	if p.file == nil {
+		err = unix.Kill(p.id.PID, sig)
+	} else {
+		conn, cerr := p.file.SyscallConn()
+		if cerr != nil {
+			return fmt.Errorf("signal process %d: %w", p.id.PID, cerr)
+		}
+		cerr = conn.Control(func(fd uintptr) { err = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
+		if cerr != nil {
+			return fmt.Errorf("signal process %d: %w", p.id.PID, cerr)
+		}
+	}
+	if errors.Is(err, unix.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
 }
 
-func (p *process) close() { _ = p.file.Close() }
+// close lets go of the handle, whatever becomes of the process.
+func (p *process) close() {
+	p.once.Do(func() {
+		close(p.quit)
+		if p.file != nil {
+			_ = p.file.Close()
+		}
+	})
+}
 
 // awaitExit returns when the child has ended, and leaves it to be waited for,
 // so that its number stays its own.

@@ -99,8 +99,10 @@ func (e Exit) String() string {
 	switch {
 	case e.How == Refused:
 		return "could not be started: " + e.Error
+	case e.How == Lost && e.Error != "":
+		return "was lost with its shim: " + e.Error
 	case e.How == Lost:
-		return "its shim was killed"
+		return "was lost with its shim, which left no record of how it ended"
 	case e.Signal != "":
 		s = "ended by signal: " + e.Signal
 	default:
@@ -230,6 +232,7 @@ func (p *Platform) mayStart(v *version, i *instance) bool {
 	i.state = Starting
 	i.adopted = false
 	i.checks, i.health, i.elsewhere = 0, "", ""
+	i.readySince = time.Time{}
 	return true
 }
 
@@ -467,6 +470,8 @@ func (p *Platform) learnExit(v *version, i *instance, l *life) Exit {
 	if i.stop != nil {
 		drain = min(drain, max(time.Until(i.stopBy), 0))
 	}
+	i.state = Stopping // it may live for a while, but not for new requests
+	p.touch()
 	p.mu.Unlock()
 	p.endProcess(i, l, drain)
 	exit := Exit{Code: -1, At: time.Now(), How: Lost}
@@ -518,8 +523,7 @@ func (p *Platform) noteExit(v *version, i *instance, exit Exit) (pause time.Dura
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.touch()
-	wasReady := i.state == Ready || i.state == Unready
-	steady := wasReady && time.Since(i.readySince) >= steadyAfter
+	steady := !i.readySince.IsZero() && time.Since(i.readySince) >= steadyAfter
 	i.lastExit, i.pid = &exit, 0
 	if i.stop != nil || v.stopped {
 		i.state = Exited
@@ -534,7 +538,7 @@ func (p *Platform) noteExit(v *version, i *instance, exit Exit) (pause time.Dura
 		return 0, false
 	}
 	i.state = Backoff
-	if moved && !wasReady && i.moves < maxMoves {
+	if moved && i.moves < maxMoves {
 		i.moves++
 		p.freePort(i)
 		return firstPause, true
@@ -555,12 +559,15 @@ func (p *Platform) noteExit(v *version, i *instance, exit Exit) (pause time.Dura
 	return min(firstPause<<min(i.failures-1, 20), lastPause), true
 }
 
-// portTaken reports whether what the process printed says that its port was
-// taken by another.
+// portTaken reports whether a process that was never ready printed that its
+// port was taken by another.
 func (p *Platform) portTaken(i *instance) bool {
 	p.mu.Lock()
-	begun := i.begun
+	begun, ready := i.begun, !i.readySince.IsZero()
 	p.mu.Unlock()
+	if ready {
+		return false
+	}
 	tail := strings.ToLower(tailOf(filepath.Join(i.dir, logFile), begun, reasonLines, reasonBytes))
 	for _, words := range []string{"address already in use", "eaddrinuse", "address in use", "port is already"} {
 		if strings.Contains(tail, words) {

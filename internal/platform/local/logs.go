@@ -243,26 +243,37 @@ func (r *logReader) close() {
 }
 
 // tailOf returns the last lines of the log at path that were written since,
-// without their stamps, at most so many lines and bytes.
+// without their stamps, at most so many lines and bytes. It reads the ends of
+// the last two files alone.
 func tailOf(path string, since time.Time, lines, size int) string {
-	r := &logReader{path: path}
-	defer r.close()
+	const enough = 64 << 10
 	var kept []string
-	for {
-		line, ok := r.next()
-		if !ok {
-			break
-		}
-		if line.at.Before(since) {
-			continue
-		}
-		if kept = append(kept, line.text); len(kept) > lines {
-			kept = kept[1:]
+	for _, n := range []int{1, 0} {
+		for b := range bytes.Lines(endOf(rotatedName(path, n), enough)) {
+			line, ok := parseLogLine(bytes.TrimSuffix(b, []byte{'\n'}))
+			if ok && !line.at.Before(since) {
+				kept = append(kept, line.text)
+			}
 		}
 	}
-	text := strings.Join(kept, "\n")
+	text := strings.Join(kept[max(0, len(kept)-lines):], "\n")
 	if len(text) > size {
 		text = "…" + text[len(text)-size:]
 	}
 	return strings.ToValidUTF8(text, "�")
+}
+
+// endOf returns the last n bytes of a file, or as many as it has.
+func endOf(path string, n int64) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	b, _ := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-n), n))
+	return b
 }

@@ -49,6 +49,19 @@ func TestLogsTailAndFollow(t *testing.T) {
 	}
 }
 
+func TestLastWordsAreKept(t *testing.T) {
+	const burst = 20000
+	b := newBench(t)
+	s := b.spec("1", "-exit", "1", "-burst", fmt.Sprint(burst))
+	s.Service.Health.MaxRestarts = 0
+	b.ensure(s)
+	b.await("api@1", "failed", func(st Status) bool { return st.Failed != "" })
+	got := b.lines("api@1")
+	if len(got) != 1+burst || got[burst] != fmt.Sprintf("stdout last words %d", burst-1) {
+		t.Errorf("%d lines, the last %q; want %d", len(got), got[len(got)-1], 1+burst)
+	}
+}
+
 func TestFollowingEndsWithTheVersion(t *testing.T) {
 	b := newBench(t)
 	b.ensure(b.spec("1"))

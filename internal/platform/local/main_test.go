@@ -44,11 +44,13 @@ func TestMain(m *testing.M) {
 func serviceMain(args []string) int {
 	flags := flag.NewFlagSet("service", flag.ExitOnError)
 	exit := flags.Int("exit", -1, "say goodbye and exit at once with this code")
+	burst := flags.Int("burst", 0, "print so many lines right before -exit")
 	exitFile := flags.String("exit-file", "", "exit with code 3 while this file exists")
 	busyFile := flags.String("busy-file", "", "where it is missing, make it and fail as if the port were taken")
 	port := flags.String("port", os.Getenv("PORT"), "port to listen on")
 	protocol := flags.String("protocol", "http", "http, grpc or none")
-	stubborn := flags.Bool("stubborn", false, "ignore SIGTERM, and so does a child")
+	stubborn := flags.Bool("stubborn", false, "ignore SIGTERM")
+	child := flags.Bool("child", false, "have a child that ignores SIGTERM")
 	notServing := flags.Bool("not-serving", false, "gRPC health says NOT_SERVING")
 	_ = flags.Parse(args)
 
@@ -56,6 +58,11 @@ func serviceMain(args []string) int {
 	signal.Notify(term, syscall.SIGTERM)
 	if *exit >= 0 {
 		fmt.Println("goodbye from", os.Getenv("GREENROOM_INSTANCE"))
+		var text strings.Builder
+		for n := range *burst {
+			fmt.Fprintf(&text, "last words %d\n", n)
+		}
+		_, _ = os.Stdout.WriteString(text.String())
 		return *exit
 	}
 	if _, err := os.Stat(*exitFile); *exitFile != "" && err == nil {
@@ -67,10 +74,8 @@ func serviceMain(args []string) int {
 		fmt.Fprintln(os.Stderr, "listen tcp: bind: address already in use")
 		return 1
 	}
-	if *stubborn {
-		child := exec.Command(shimCommand()[0], "service", "-protocol", "none", "-port", "0")
-		child.Env = append(os.Environ(), "STUBBORN=1")
-		child.Stdout = os.Stdout
+	if *child {
+		child := exec.Command(shimCommand()[0], "service", "-protocol", "none", "-stubborn")
 		if err := child.Start(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -78,10 +83,9 @@ func serviceMain(args []string) int {
 		fmt.Println("child", child.Process.Pid)
 	}
 	if *protocol == "none" {
-		if os.Getenv("STUBBORN") != "" {
-			select {}
+		for <-term; *stubborn; {
+			<-term
 		}
-		<-term
 		return 0
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("HOST"), *port))

@@ -136,6 +136,10 @@ func (p *Platform) open() error {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
+	copies, _ := filepath.Glob(filepath.Join(p.binDir(), copyPrefix+"*"))
+	for _, half := range copies { // a copy that was cut off
+		_ = os.Remove(half)
+	}
 	if err := p.adopt(); err != nil {
 		_ = p.lock.Close()
 		return err

@@ -143,11 +143,14 @@ func TestOnceReadyIsRememberedBeyondARestart(t *testing.T) {
 	s.Service.Health.MaxRestarts = 0
 	b.ensure(s)
 	i := b.awaitReady("api@1", 1).Instances[0]
-	b.reopen()
-	b.ensure(s)
+	b.mustClose()
 	writeFile(t, file, "")
 	_, _ = http.Get("http://" + i.Addr + "/exit?code=1")
-	st := b.await("api@1", "restarted", func(st Status) bool { return st.Instances[0].Restarts >= 2 })
+	eventually(t, "end of the shim", func() bool { _, shims := serving(t, b.dir); return len(shims) == 0 })
+	b.Platform = nil
+	b.reopen()
+	b.ensure(s)
+	st := b.await("api@1", "restarted", func(st Status) bool { return st.Instances[0].Restarts >= 3 })
 	if st.Failed != "" {
 		t.Errorf("a version that was ready failed: %s", st.Failed)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -24,6 +25,7 @@ type version struct {
 	ensured   bool // Ensure named it since New; until then nothing of it is started
 	readyOnce bool // all its replicas were ready at once
 	stopped   bool
+	era       int // counts how often it was begun anew after a stop
 	givingUp  bool
 	failed    string
 	timer     *time.Timer // StartWithin
@@ -69,6 +71,7 @@ func (p *Platform) Ensure(ctx context.Context, spec Spec) error {
 	again := !fresh && v.stopped
 	if again {
 		v.stopped, v.readyOnce, v.failed, v.givingUp = false, false, "", false
+		v.era++
 	}
 	before := v.spec
 	v.spec = spec
@@ -81,7 +84,8 @@ func (p *Platform) Ensure(ctx context.Context, spec Spec) error {
 	p.versions[id] = v
 	if within := spec.Service.Health.StartWithin; (fresh || again || !v.ensured) && !v.readyOnce && within > 0 {
 		v.stopTimer()
-		v.timer = time.AfterFunc(within, func() { p.overdue(v, within) })
+		era := v.era
+		v.timer = time.AfterFunc(within, func() { p.overdue(v, era, within) })
 	}
 	v.ensured = true
 	p.reconcile(v)
@@ -130,7 +134,11 @@ func (p *Platform) persist(v *version) error {
 	if v.dir == "" {
 		return nil
 	}
-	if err := os.MkdirAll(v.dir, 0o700); err != nil {
+	err := os.Mkdir(v.dir, 0o700)
+	if err == nil {
+		err = syncDir(p.versionsDir())
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	rec := versionRecord{Version: v.spec.Version, Service: v.spec.Service, ReadyOnce: v.readyOnce, Stopped: v.stopped}

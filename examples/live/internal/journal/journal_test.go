@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +33,11 @@ func TestWritersSeeEachOther(t *testing.T) {
 		j, all := open(t, path)
 		writers.Go(func() {
 			for range 200 {
-				if err := j.Append(func() (int, error) { return len(*all), nil }); err != nil {
+				err := j.Append(func() (int, error) {
+					runtime.Gosched() // here others would write in between
+					return len(*all), nil
+				})
+				if err != nil {
 					t.Error(err)
 				}
 			}

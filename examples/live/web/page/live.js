@@ -26,7 +26,7 @@
     paint.fillStyle = sky; paint.fillRect(0, 0, w, h);
     paint.fillStyle = "hsl(" + hue + " 45% 11%)";
     paint.beginPath(); paint.moveTo(0, shore);
-    for (let x = 0; x <= w; x += 8) paint.lineTo(x, shore - h * (.09 + .05 * Math.sin(x / w * 7 + 1) + .03 * Math.sin(x / w * 17)));
+    for (let x = 0; x <= w + 8; x += 8) paint.lineTo(x, shore - h * (.09 + .05 * Math.sin(x / w * 7 + 1) + .03 * Math.sin(x / w * 17)));
     paint.lineTo(w, shore); paint.fill();
     for (const l of lanterns) {
       const p = (l.at + (time || 0) / 24000 * l.speed) % 1;

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -104,6 +105,7 @@ type conn struct {
 	dialer *dialer
 	once   sync.Once
 	closed chan struct{}
+	sender atomic.Pointer[bodyReader] // of the last request that had a body
 }
 
 // verdict is how long a failed write waits for the reader to end the connection.
@@ -135,10 +137,15 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
+// Close also ends the reading of the body that is sent on c: an HTTP/1 transport
+// that finds its connection broken waits for that.
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
 		close(c.closed)
+		if r := c.sender.Load(); r != nil {
+			r.Close()
+		}
 		c.dialer.mu.Lock()
 		delete(c.dialer.conns, c)
 		c.dialer.mu.Unlock()

@@ -40,13 +40,14 @@ func startStream(t *testing.T, kind string, parts <-chan string) Instance {
 func TestStreamsFlow(t *testing.T) {
 	checkLeaks(t)
 	for _, kind := range []string{"text/event-stream", "application/json"} {
-		parts := make(chan string)
-		g := startGateway(t, newPool(t, HTTP, startStream(t, kind, parts)), nil)
-		for _, client := range []struct {
-			client *http.Client
-			url    string
-		}{{http.DefaultClient, "http://" + g.addr}, {h2Client(t), "https://" + g.tlsAddr}} {
-			resp, err := client.client.Get(client.url)
+		for _, version := range []string{"HTTP/1.1", "HTTP/2"} {
+			parts := make(chan string)
+			g := startGateway(t, newPool(t, HTTP, startStream(t, kind, parts)), nil)
+			client, url := http.DefaultClient, "http://"+g.addr
+			if version == "HTTP/2" {
+				client, url = h2Client(t), "https://"+g.tlsAddr
+			}
+			resp, err := client.Get(url)
 			if err != nil {
 				t.Fatal(err)
 			}

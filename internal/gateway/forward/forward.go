@@ -198,7 +198,7 @@ func (e *exchange) try(out *http.Request) (*http.Response, *instance, error) {
 		u.Host = i.Addr
 		attempt.URL = &u
 		if e.body != nil {
-			attempt.Body = e.body.reader()
+			attempt = e.body.attach(attempt)
 		}
 		var resp *http.Response
 		resp, err = i.transport.RoundTrip(attempt)

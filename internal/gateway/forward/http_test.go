@@ -507,3 +507,28 @@ func TestSlowClient(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// TestStalledUpload: neither a timeout nor a service's death waits for a client
+// that is silent in the middle of its body.
+func TestStalledUpload(t *testing.T) {
+	checkLeaks(t)
+	silent := startRaw(t, func(_ *net.TCPConn, r *bufio.Reader) { io.Copy(io.Discard, r) })
+	dying := startRaw(t, func(_ *net.TCPConn, r *bufio.Reader) { readHead(r) })
+	for _, tc := range []struct {
+		instance Instance
+		want     error
+	}{{silent, ErrTimeout}, {dying, ErrBadAnswer}} {
+		g := startGateway(t, newPool(t, HTTP, tc.instance), func(_ *http.Request, x *Exchange) {
+			x.Timeout = 300 * time.Millisecond
+		})
+		c, r := dialRaw(t, g.addr)
+		say(t, c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc")
+		if head := mustReadHead(t, r); !strings.HasPrefix(head, "HTTP/1.1 502 ") || !strings.Contains(head, "Connection: close") {
+			t.Errorf("got %q", head)
+		}
+		if o := g.next(t); !errors.Is(o.err, tc.want) {
+			t.Errorf("%+v, want %v", o, tc.want)
+		}
+		c.Close()
+	}
+}

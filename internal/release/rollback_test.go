@@ -1,6 +1,8 @@
 package release_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,18 +118,10 @@ func TestRollbackAndAbortRefuse(t *testing.T) {
 			}
 			w.pass(drain)
 			if len(w.s.Views) != 1 || w.o.Versions["api@2"].Ready > 0 {
-				t.Errorf("left: views %v, api@2 %+v", slicesOf(w.s.Views), w.o.Versions["api@2"])
+				t.Errorf("left: views %v, api@2 %+v", slices.Collect(maps.Keys(w.s.Views)), w.o.Versions["api@2"])
 			}
 		})
 	}
-}
-
-func slicesOf(views map[string]release.View) []string {
-	var out []string
-	for stamp := range views {
-		out = append(out, stamp)
-	}
-	return out
 }
 
 // Two releases that share the caller web: the second is built over whatever

@@ -23,15 +23,16 @@ type hops struct {
 	stage   *stage.Keeper
 
 	mu      sync.Mutex
-	pools   map[string]*forward.Pool // by version ID
-	views   map[string]release.View  // that table was built from
-	fleet   *fleet.Fleet             // that the snapshot was built from
+	pools   map[string]*forward.Pool      // by version ID
+	early   map[string][]forward.Instance // ready before a view, and so a pool, had need of them
+	views   map[string]release.View       // that table was built from
+	fleet   *fleet.Fleet                  // that the snapshot was built from
 	last    *gateway.Snapshot
 	revoked map[string]struct{}
 }
 
 func newHops(g *gateway.Gateway, k *stage.Keeper) *hops {
-	return &hops{gateway: g, stage: k, pools: map[string]*forward.Pool{}}
+	return &hops{gateway: g, stage: k, pools: map[string]*forward.Pool{}, early: map[string][]forward.Instance{}}
 }
 
 // Prepare builds the Snapshot of rec. Publishing it is one store, whatever the
@@ -80,6 +81,8 @@ func (h *hops) pool(rec controller.Record, version string) *forward.Pool {
 		protocol = forward.GRPC
 	}
 	p := forward.NewPool(v.Service, v.Name, protocol)
+	p.Set(h.early[version])
+	delete(h.early, version)
 	h.pools[version] = p
 	return p
 }
@@ -118,13 +121,18 @@ func (h *hops) revoke(ids ...string) {
 	h.last = next
 }
 
-// ready makes a version's pool hold these instances.
+// ready makes a version's pool hold these instances. A release's versions are
+// ready before its view is built: they are kept for the pool to come.
 func (h *hops) ready(version string, instances []forward.Instance) {
 	h.mu.Lock()
-	p, ok := h.pools[version]
-	h.mu.Unlock()
-	if ok {
+	defer h.mu.Unlock()
+	switch p, ok := h.pools[version]; {
+	case ok:
 		p.Set(instances)
+	case len(instances) > 0:
+		h.early[version] = instances
+	default:
+		delete(h.early, version)
 	}
 }
 
@@ -132,6 +140,7 @@ func (h *hops) ready(version string, instances []forward.Instance) {
 func (h *hops) forget(version string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	delete(h.early, version)
 	if p, ok := h.pools[version]; ok {
 		p.Close()
 		delete(h.pools, version)

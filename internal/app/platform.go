@@ -31,6 +31,8 @@ type platform struct {
 
 	forgotten func() // called when a version's remains are gone
 
+	filling sync.Mutex // held from looking at instances until the pools hold them
+
 	mu        sync.Mutex
 	addresses map[string]mesh.Addresses // by version ID; kept as long as processes may know them
 	replicas  map[string]int            // what a version was last asked to run with
@@ -78,7 +80,7 @@ func (p *platform) Run(ctx context.Context, rec controller.Record, version strin
 	p.mu.Lock()
 	p.replicas[version] = replicas
 	p.mu.Unlock()
-	p.hops.ready(version, readyInstances(p.local.Observe()[version]))
+	p.refresh()
 	return nil
 }
 
@@ -148,6 +150,8 @@ func writeFile(path string, data []byte) error {
 // Stop takes a version out of its pool first, so that no request reaches what
 // is about to end.
 func (p *platform) Stop(version string, drain time.Duration) {
+	p.filling.Lock()
+	defer p.filling.Unlock()
 	p.hops.ready(version, nil)
 	p.local.Stop(version, drain)
 }
@@ -165,13 +169,15 @@ func (p *platform) Forget(version string) {
 	p.forgotten()
 }
 
-// Observe returns how every version is doing.
+// Observe returns how every version is doing. What it calls ready is in its
+// pool by then, so that nothing is decided on an instance that requests cannot
+// reach yet.
 func (p *platform) Observe() map[string]release.VersionStatus {
 	p.mu.Lock()
 	replicas := maps.Clone(p.replicas)
 	p.mu.Unlock()
 	out := map[string]release.VersionStatus{}
-	for version, s := range p.local.Observe() {
+	for version, s := range p.refresh() {
 		asked, ok := replicas[version]
 		if !ok {
 			asked = -1 // by a former greenroom: ask again
@@ -183,13 +189,17 @@ func (p *platform) Observe() map[string]release.VersionStatus {
 	return out
 }
 
-// refresh fills the pools with what is ready now.
-func (p *platform) refresh() {
-	for version, s := range p.local.Observe() {
+// refresh fills the pools with what is ready now, and returns what it saw.
+func (p *platform) refresh() map[string]local.Status {
+	p.filling.Lock()
+	defer p.filling.Unlock()
+	seen := p.local.Observe()
+	for version, s := range seen {
 		if !s.Stopping {
 			p.hops.ready(version, readyInstances(s))
 		}
 	}
+	return seen
 }
 
 // meshEnv returns the addresses at which a version calls others.

@@ -110,7 +110,7 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request, c *Call, to r
 			way.add(to.Version)
 		}
 	}
-	return g.forwarder.Forward(w, r, forward.Exchange{
+	res, err := g.forwarder.Forward(w, r, forward.Exchange{
 		Pool:    to.Target,
 		Timeout: c.Timeout,
 		End:     view.end.c,
@@ -140,6 +140,10 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request, c *Call, to r
 			}
 		},
 	})
+	if err == nil {
+		stripTrailers(w.Header())
+	}
+	return res, err
 }
 
 // settle says what went wrong to whoever can still hear it.

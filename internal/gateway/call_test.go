@@ -196,6 +196,32 @@ func TestCallsOutsideThePromise(t *testing.T) {
 	}
 }
 
+// What another version of the caller has under way is not the caller's.
+func TestDropsAreTheCallersOwn(t *testing.T) {
+	f := gatewaytest.New(t, gatewaytest.Config{})
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	f.Run("web@2", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-answer
+	}))
+	defer close(answer)
+	f.Run("api@1", named("api@1"))
+	f.View("r41", "web@1", "api@1")
+	f.View("r42", "web@2", "api@1")
+	f.Publish("r42")
+	go http.Get(f.URL)
+	<-arrived
+	get(t, f.Calls("web@1", "api")["api"])
+	get(t, f.Calls("web@2", "api")["api"])
+	var got []string
+	for _, d := range f.Gateway.Drops() {
+		got = append(got, fmt.Sprint(d.Stamp, " ", d.Caller, " ", d.Kind))
+	}
+	if want := []string{" web@1 background", "r42 web@2 dropped"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // counts is the gateway's Metrics for looking at.
 type counts struct{ unstamped, late, began, ended atomic.Int64 }
 

@@ -176,8 +176,8 @@ type StampTraffic struct {
 	LastSeen time.Time // when a request of it began or ended last, exact to 100 ms; zero: never
 }
 
-// Traffic returns what is under way per stamp. Stamps that no view has any
-// more are part of it until nothing of theirs has been under way for a minute.
+// Traffic returns what is under way per stamp. A stamp that no hop has seen is
+// not part of it; those that no view has any more are, until nothing of theirs has been under way for a minute.
 func (g *Gateway) Traffic() map[string]StampTraffic {
 	g.forgetEnded()
 	traffic := make(map[string]StampTraffic)

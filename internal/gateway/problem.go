@@ -45,6 +45,9 @@ func (g *Gateway) Answer(w http.ResponseWriter, r *http.Request, p Problem, id s
 		h.Set("Content-Type", r.Header.Get("Content-Type"))
 		h.Set("Grpc-Status", strconv.Itoa(int(k.grpc)))
 		h.Set("Grpc-Message", grpcMessage(k.title+". "+p.Detail))
+		if r.ProtoMajor >= 2 {
+			h["Content-Length"] = nil // or the server adds one
+		}
 		w.WriteHeader(http.StatusOK)
 		return
 	}
@@ -71,9 +74,8 @@ func (g *Gateway) Answer(w http.ResponseWriter, r *http.Request, p Problem, id s
 	}
 }
 
-// Mark sets the header fields that every answer of greenroom's own has, takes
-// out what may stand there from elsewhere, and counts it. It is for answers in
-// another form than Answer's.
+// Mark sets the header fields that every answer of greenroom's own has, and
+// counts it. It is for answers in another form than Answer's.
 func (g *Gateway) Mark(h http.Header, p Problem) {
 	h.Set(ErrorHeader, string(p.Code))
 	h.Set("Cache-Control", "no-store")

@@ -103,3 +103,13 @@ func stripAnswer(h http.Header, stampHeader string) {
 		}
 	}
 }
+
+// stripTrailers does what stripAnswer does for trailers: what stands in a
+// ResponseWriter's header once the answer is written.
+func stripTrailers(h http.Header) {
+	for key := range h {
+		if reserved(strings.TrimPrefix(key, http.TrailerPrefix)) {
+			delete(h, key)
+		}
+	}
+}

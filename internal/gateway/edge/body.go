@@ -12,22 +12,32 @@ import (
 // bodyGuard gives up on a request's body when nothing more of it comes. Until
 // the answer begins, that is: from then on the exchange is a stream, and a
 // stream may be silent. There is no bound on the whole, since a large upload
-// is not a slow one.
+// is not a slow one. What trailers say in greenroom's name is taken out, as it
+// is of the header.
 type bodyGuard struct {
 	io.ReadCloser
+	request  *http.Request
+	snapshot *gateway.Snapshot
+
 	stall time.Duration
-	timer *time.Timer
+	timer *time.Timer // nil: the body may take its time
 	free  atomic.Bool // the answer has begun
 	over  atomic.Bool // given up
 }
 
-// guardBody returns r with a guarded body. gRPC sets deadlines of its own and
-// is left alone.
-func (h *Handler) guardBody(w http.ResponseWriter, r *http.Request) (*http.Request, *bodyGuard) {
-	if r.Body == nil || r.Body == http.NoBody || gateway.IsGRPC(r) {
-		return r, nil
+// guardBody puts a guard around r's body, in place: the server adds trailers
+// to the request that it made. gRPC sets deadlines of its own, and its bodies
+// may be silent from the start.
+func (h *Handler) guardBody(w http.ResponseWriter, r *http.Request, s *gateway.Snapshot) *bodyGuard {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
 	}
-	g := &bodyGuard{ReadCloser: r.Body, stall: h.options.BodyStall}
+	g := &bodyGuard{ReadCloser: r.Body, request: r, snapshot: s, stall: h.options.BodyStall}
+	g.stripTrailers()
+	r.Body = g
+	if gateway.IsGRPC(r) {
+		return g
+	}
 	control := http.NewResponseController(w)
 	g.timer = time.AfterFunc(g.stall, func() {
 		if g.free.Load() {
@@ -37,13 +47,19 @@ func (h *Handler) guardBody(w http.ResponseWriter, r *http.Request) (*http.Reque
 		control.SetReadDeadline(time.Unix(1, 0)) // wakes the reader up
 	})
 	g.timer.Stop()
-	guarded := *r
-	guarded.Body = g
-	return &guarded, g
+	return g
 }
 
 func (g *bodyGuard) Read(p []byte) (int, error) {
-	if g.free.Load() {
+	n, err := g.read(p)
+	if err == io.EOF {
+		g.stripTrailers()
+	}
+	return n, err
+}
+
+func (g *bodyGuard) read(p []byte) (int, error) {
+	if g.timer == nil || g.free.Load() {
 		return g.ReadCloser.Read(p)
 	}
 	g.timer.Reset(g.stall)
@@ -55,9 +71,16 @@ func (g *bodyGuard) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// stripTrailers is called before anybody reads trailers, those that are
+// announced and those that came.
+func (g *bodyGuard) stripTrailers() {
+	g.snapshot.StripReserved(g.request.Trailer)
+	delete(g.request.Trailer, "Baggage")
+}
+
 // answered lets the body take its time.
 func (g *bodyGuard) answered() {
-	if g != nil {
+	if g != nil && g.timer != nil {
 		g.free.Store(true)
 		g.timer.Stop()
 	}

@@ -140,8 +140,8 @@ func (h *Handler) check(w http.ResponseWriter, q *request) (path string, ok bool
 func (h *Handler) forward(w http.ResponseWriter, q *request, match gateway.Match, who audience) {
 	h.underWay.Add(1)
 	defer h.underWay.Add(-1)
-	r, guard := h.guardBody(w, q.Request)
-	h.gateway.Forward(w, r, &gateway.Call{
+	guard := h.guardBody(w, q.Request, q.snapshot)
+	h.gateway.Forward(w, q.Request, &gateway.Call{
 		Snapshot: q.snapshot,
 		Service:  match.Service,
 		Stamp:    who.stamp,

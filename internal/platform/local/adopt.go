@@ -83,7 +83,13 @@ func (p *Platform) adoptInstance(v *version, i *instance, rec startRecord) {
 	}
 	i.adopted = true
 	p.launch(v, i, l)
-	if order, ok := readStop(i.dir, rec.Start); ok && i.stop == nil {
+	if v.readyOnce && l.shim != nil {
+		// It most likely still is ready, and is asked at once; one failure will do to
+		// the contrary.
+		i.state, i.readySince = Ready, l.running.At
+		i.checks = v.spec.Service.Health.Failures - 1
+	}
+	if order, ok := readStop(i.dir, rec.Start); ok && !i.stopping {
 		p.stopInstance(i, order.Drain)
 	}
 	if v.stopped {

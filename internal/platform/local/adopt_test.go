@@ -116,7 +116,10 @@ func TestServicesOutliveTheirSupervisor(t *testing.T) {
 
 	b.Platform = nil
 	b.reopen()
-	after := b.awaitReady("api@1", 2)
+	after := b.Observe()["api@1"]
+	if after.Ready != 2 {
+		t.Errorf("found in state %+v, want both ready", after)
+	}
 	for k, i := range after.Instances {
 		was := before.Instances[k]
 		if i.ID != was.ID || i.PID != was.PID || i.Addr != was.Addr || i.Restarts != 0 || !i.Adopted {

@@ -21,7 +21,7 @@ func (p *Platform) overdue(v *version, era int, within time.Duration) {
 		return
 	}
 	for _, i := range v.instances {
-		if i.state != Ready && i.stop == nil {
+		if i.state != Ready && !i.stopping {
 			p.giveUp(v, i, fmt.Sprintf("not ready within %v", within))
 			return
 		}

@@ -20,8 +20,9 @@
 // without dying of it, and nobody could say how it ended. It is therefore not
 // adopted but ended, as at the end of a drain, and started anew.
 //
-// Start at Platform.Ensure; instance.go is the life of one instance, shim.go the
-// other side of it.
+// Start at Platform.Ensure; instance.go is the life of one instance, start.go and
+// exit.go are its two ends, adopt.go its second beginning, shim.go the other
+// side of it, and records.go what the two sides tell each other.
 package local
 
 import (
@@ -82,8 +83,9 @@ type Platform struct {
 
 // New opens the platform in o.Dir and adopts what a former one left running
 // there: it is watched and checked from now on, and started again when it ends
-// once Ensure has named its version. It returns ErrInUse where another process
-// has the folder.
+// once Ensure has named its version. What of it was ready is taken to be so until
+// its first check, at once. New returns ErrInUse where another process has the
+// folder.
 func New(o Options) (*Platform, error) {
 	if len(o.Shim) == 0 || !filepath.IsAbs(o.Shim[0]) {
 		return nil, fmt.Errorf("open local platform: the shim's program must be an absolute path, not %q", o.Shim)

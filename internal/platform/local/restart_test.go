@@ -1,6 +1,8 @@
 package local
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -241,5 +243,49 @@ func TestOtherEnvironmentRestartsNothing(t *testing.T) {
 	again := b.await("api@1", "restarted", func(st Status) bool { return st.Ready == 1 && st.Instances[0].Restarts == 1 })
 	if !strings.Contains(get(t, again.Instances[0].Addr, "/environ"), "GREENROOM_URL_CHAT=http://127.0.0.9:1") {
 		t.Error("the next start does not have the new environment")
+	}
+}
+
+// Whatever is asked for in whatever order, what runs in the end is what was
+// asked for last.
+func TestRestlessDemandsEndInWhatWasAskedLast(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("1")
+	s.Service.Health.StartWithin = time.Hour
+	ask := func(replicas int) {
+		run := *s.Version.Run
+		run.Replicas = replicas
+		s.Version.Run = &run
+		b.ensure(s)
+	}
+	for round := range 10 {
+		for range 10 {
+			switch rand.IntN(4) {
+			case 0:
+				b.Stop("api@1", rand.N(50*time.Millisecond))
+			case 1:
+				services, shims := serving(t, b.dir)
+				if all := append(services, shims...); len(all) > 0 {
+					_ = syscall.Kill(all[rand.IntN(len(all))], syscall.SIGKILL)
+				}
+			case 2:
+				b.reopen()
+			default:
+				ask(1 + rand.IntN(3))
+			}
+			<-time.After(rand.N(20 * time.Millisecond))
+		}
+		want := 1 + round%3
+		ask(want)
+		eventually(t, fmt.Sprintf("%d replicas and no other process", want), func() bool {
+			services, shims := serving(t, b.dir)
+			return b.Observe()["api@1"].Ready == want && len(services) == want && len(shims) == want
+		})
+	}
+	if err := b.StopAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if services, shims := serving(t, b.dir); len(services)+len(shims) > 0 {
+		t.Errorf("services %v, shims %v are left", services, shims)
 	}
 }

@@ -166,7 +166,7 @@ func (p *Platform) reconcile(v *version) {
 		switch {
 		case !i.active:
 			idle = append(idle, i)
-		case i.stop == nil:
+		case !i.stopping:
 			active = append(active, i)
 		}
 	}
@@ -175,7 +175,7 @@ func (p *Platform) reconcile(v *version) {
 		var i *instance
 		if len(idle) > 0 {
 			i, idle = idle[0], idle[1:]
-			if i.lastExit != nil && i.stop == nil {
+			if i.lastExit != nil && !i.stopping {
 				i.restarts++ // ended while nobody was there to start it again
 			}
 		} else {

@@ -54,6 +54,7 @@ running is adopted, and goes on without a restart.`,
 			}
 			return a.run(cmd.Context(), serving{
 				state: state, fleet: f, adopt: adopt, log: a.newLog(logFormat),
+				accessLog: a.env.Stdout, // which up has no other use for
 				ready: func(api *client.Client, g *greenroom.App) error {
 					if !a.json() {
 						fmt.Fprintf(a.env.Stdout, "The edge answers at %s. Look: greenroom status%s\n", g.EdgeURL(), a.stateFlag())
@@ -123,6 +124,8 @@ type serving struct {
 	fleet *fleet.Fleet
 	adopt bool
 	log   *slog.Logger
+	// accessLog is where request lines go.
+	accessLog io.Writer
 	// ready is called when it serves; the run ends when it fails, and goes on
 	// when it returns nil.
 	ready func(*client.Client, *greenroom.App) error
@@ -136,7 +139,7 @@ func (a *app) run(ctx context.Context, s serving) error {
 	}
 	g, err := greenroom.New(greenroom.Options{
 		State: s.state, Fleet: s.fleet, Adopt: s.adopt, Shim: []string{a.env.Executable, shimCommand},
-		Version: a.env.Version, Who: who(), Log: s.log, AccessLog: a.accessLog(), Listeners: listeners, Now: time.Now,
+		Version: a.env.Version, Who: who(), Log: s.log, AccessLog: s.accessLog, Listeners: listeners, Now: time.Now,
 	})
 	switch {
 	case errors.Is(err, greenroom.ErrNoFleet):
@@ -177,10 +180,6 @@ func (a *app) run(ctx context.Context, s serving) error {
 	}
 	return errors.Join(failed, g.Stop(stop, leave))
 }
-
-// accessLog is where request lines go: standard output, which up has no other
-// use for.
-func (a *app) accessLog() io.Writer { return a.env.Stdout }
 
 // givenListeners are the sockets that a service manager opened: the first, or
 // the one named edge, is the edge's; the one named edge-tls its TLS.

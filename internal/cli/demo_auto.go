@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/examples/live/load"
+)
+
+// probes are the requests sent at once when a switch has returned, over
+// connections of their own, besides the load.
+const probes = 6
+
+// demoAuto plays the story under load, then the control, and tells the figures.
+func (a *app) demoAuto(ctx context.Context, o demoOptions, folder string, at demoAt) error {
+	f := newFigures()
+	if !a.json() {
+		f.printMachine(a.env.Stdout)
+	}
+	show := a.newProgress()
+	defer show.end()
+	err := a.stageDemo(ctx, demoFleet{state: filepath.Join(folder, "story"), at: at}, func(ctx context.Context, s *staged) error {
+		story := &demoStory{staged: s, o: o, figures: f, show: show}
+		return story.play(ctx)
+	})
+	if err == nil && o.controls && ctx.Err() == nil {
+		show.say("the control: a service that passes no stamp on")
+		control := demoFleet{
+			state: filepath.Join(folder, "control"), at: at,
+			extras: map[string]map[string]string{"api": {"OTEL_PROPAGATORS": "none"}},
+		}
+		err = a.stageDemo(ctx, control, func(ctx context.Context, s *staged) error {
+			c := &demoControl{staged: s, requests: max(2000, o.requests/20), figures: f, show: show}
+			return c.play(ctx)
+		})
+	}
+	show.end()
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return &codedError{errors.New("it was interrupted, and proves nothing"), Failed}
+	}
+	return a.verdict(f)
+}
+
+// verdict tells the figures, and fails if they are not what they must be.
+func (a *app) verdict(f *figures) error {
+	f.judge()
+	if err := a.print(f, func(w io.Writer) { f.print(w) }); err != nil {
+		return err
+	}
+	if f.Passed {
+		return nil
+	}
+	err := errors.New("the figures are not what they must be")
+	if a.json() {
+		return &saidError{err}
+	}
+	return err
+}
+
+// demoStory is the release of five services back and forth under load.
+type demoStory struct {
+	*staged
+	o       demoOptions
+	figures *figures
+	show    *progress
+
+	judge demoJudge
+	sent  atomic.Int64
+	at    []time.Time     // when each switch had returned
+	took  []time.Duration // by the switches' calls
+}
+
+func (s *demoStory) play(ctx context.Context) error {
+	s.show.say("six services start")
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	s.show.say("the release is opened")
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if err := s.preview(ctx); err != nil {
+		return err
+	}
+	report, err := underLoad(ctx, load.Options{
+		EdgeURL: s.edge, MaxRequests: s.o.requests,
+		Observe: func(one load.Sample) { s.sent.Add(1); s.judge.see(one) },
+	}, s.switchBackAndForth)
+	if err != nil {
+		return err
+	}
+	now, err := s.api.Status(ctx)
+	if err != nil {
+		return err
+	}
+	s.figures.take(s, report, now)
+	return nil
+}
+
+// previews is how many requests look at the release before anybody else gets it.
+const previews = 400
+
+// preview looks at the release with a pass, as its testers do, while ordinary
+// requests get what serves.
+func (s *demoStory) preview(ctx context.Context) error {
+	s.show.say("the release is looked at with a pass")
+	pass, err := s.api.MintPass(ctx, client.MintPass{Release: demoRelease, Subject: "the story"})
+	if err != nil {
+		return err
+	}
+	for _, who := range []struct{ pass, version string }{{pass.Token, "v2"}, {"", "v1"}} {
+		var others atomic.Int64
+		report, err := load.Run(ctx, load.Options{
+			EdgeURL: s.edge, Pass: who.pass, MaxRequests: previews / 2, Workers: 2,
+			Observe: func(one load.Sample) {
+				if version := releasedVersion(one.Path); version != "" && version != who.version {
+					others.Add(1)
+				}
+			},
+		})
+		if err != nil {
+			return err
+		}
+		s.figures.Preview.add(report, others.Load())
+	}
+	return nil
+}
+
+// underLoad plays while load is made, and returns what the load came to. The
+// load ends by itself; when play fails or ctx ends it is ended.
+func underLoad(ctx context.Context, o load.Options, play func(ctx context.Context, over <-chan struct{}) error) (*load.Report, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	over := make(chan struct{})
+	var report *load.Report
+	var failed error
+	go func() {
+		defer close(over)
+		report, failed = load.Run(ctx, o)
+	}()
+	err := play(ctx, over)
+	if err != nil {
+		cancel()
+	}
+	<-over
+	return report, errors.Join(err, failed, ctx.Err())
+}
+
+// switchBackAndForth promotes and rolls back, in turn, spread evenly over the
+// load's requests.
+func (s *demoStory) switchBackAndForth(ctx context.Context, over <-chan struct{}) error {
+	for i := range s.o.switches {
+		due := int64(i+1) * s.o.requests / int64(s.o.switches+1)
+		if err := s.await(ctx, over, due); err != nil {
+			return err
+		}
+		if err := s.turn(ctx, i%2 == 0); err != nil {
+			return err
+		}
+	}
+	return s.await(ctx, over, s.o.requests)
+}
+
+// await waits until so many requests were answered, or the load is over.
+func (s *demoStory) await(ctx context.Context, over <-chan struct{}, due int64) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for s.sent.Load() < due {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-over:
+			return nil
+		case <-tick.C:
+			s.tell()
+		}
+	}
+	return nil
+}
+
+// tell shows how far it is: all the time on a terminal, ten times elsewhere.
+func (s *demoStory) tell() {
+	sent, n := s.sent.Load(), len(s.at)
+	switch {
+	case s.show.a.env.Terminal:
+		s.show.say(fmt.Sprintf("%s of %s requests, %d of %d switches", grouped(sent), grouped(s.o.requests), n, s.o.switches))
+	case s.o.requests >= 10:
+		tenth := s.o.requests / 10
+		s.show.say(fmt.Sprintf("%s of %s requests sent", grouped(sent/tenth*tenth), grouped(s.o.requests)))
+	}
+}
+
+// turn switches, and asks at once who answers.
+func (s *demoStory) turn(ctx context.Context, promote bool) error {
+	version, change := "v1", func() error {
+		_, err := s.api.Rollback(ctx, demoRelease, client.Asked{Reason: "the story goes back"})
+		return err
+	}
+	if promote {
+		version, change = "v2", func() error {
+			_, err := s.api.Promote(ctx, demoRelease, client.Promote{})
+			return err
+		}
+	}
+	at, took, err := s.judge.switchTo(version, change)
+	if err != nil {
+		return fmt.Errorf("switch %d, to %s: %w", len(s.at)+1, version, err)
+	}
+	s.at, s.took = append(s.at, at), append(s.took, took)
+	probe, err := load.Run(ctx, load.Options{
+		EdgeURL: s.edge, MaxRequests: probes, Workers: 1, Seed: uint64(len(s.at)),
+		Mix: load.Mix{load.Path: 3, load.API: 1, load.Unary: 1, load.Socket: 1}, Observe: s.judge.see,
+	})
+	if err != nil {
+		return err
+	}
+	return probe.Err()
+}

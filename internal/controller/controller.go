@@ -101,6 +101,7 @@ type Controller struct {
 	asks    chan ask
 	kick    chan struct{}
 	stopped chan struct{} // closed when Run has ended
+	started time.Time     // since when the hops have been watched
 	current atomic.Pointer[Record]
 
 	mu       sync.Mutex
@@ -138,7 +139,7 @@ func New(o Options, first func(now time.Time) (Record, error)) (*Controller, err
 		o.Tick = 250 * time.Millisecond
 	}
 	c := &Controller{
-		o: o, asks: make(chan ask), kick: make(chan struct{}, 1), stopped: make(chan struct{}),
+		o: o, asks: make(chan ask), kick: make(chan struct{}, 1), stopped: make(chan struct{}), started: o.Now(),
 		changed: make(chan struct{}), troubles: map[string]trouble{},
 	}
 	revision, data, ok, err := o.Store.Load()
@@ -195,7 +196,7 @@ func (c *Controller) Kick() {
 
 // Observe returns what the platform, the hops and the hooks see now.
 func (c *Controller) Observe() release.Observation {
-	o := release.Observation{Versions: c.o.Platform.Observe(), Hooks: c.o.Hooks.Observe()}
+	o := release.Observation{Versions: c.o.Platform.Observe(), Hooks: c.o.Hooks.Observe(), Watching: c.started}
 	o.Stamps, o.Drops = c.o.Hops.Observe()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,16 +7,16 @@ import (
 )
 
 // Settle ends a Live release's rollback window before its time. Asked again
-// for one whose settle hooks failed, it runs them again.
+// for a Settled one whose settle hooks failed, it runs them again.
 func (s State) Settle(name string, by Actor, now time.Time) (State, error) {
 	r, err := s.find(name)
 	if err != nil {
 		return s, err
 	}
 	switch r.Phase {
-	case Settled:
-		return s, nil
 	case Settling:
+		return s, nil
+	case Settled:
 		if r.Progress[OnSettle].Failed == "" {
 			return s, nil
 		}
@@ -47,19 +47,35 @@ func (d *draft) settle(r Release, o Observation) {
 		}
 		r = r.due(OnSettle)
 	}
-	if failed := r.Progress[OnSettle].Failed; failed != "" {
-		d.wait(r, "settle hook "+failed+"; mend it, then greenroom release settle "+r.Name)
-		return
-	}
-	if !d.hooksPassed(r, OnSettle) {
+	reason := r.settleTrouble()
+	if reason == "" && !d.hooksPassed(r, OnSettle) {
 		d.wait(r, "waiting for its settle hooks")
 		return
 	}
 	if v, there := d.Views[r.View]; there && !v.Ending() { // else a later release has settled, or is about to
 		d.Settled = r.View
 	}
-	d.enter(r, Settled, "")
+	d.enter(r, Settled, reason)
 	d.event("ReleaseSettled", r.Name, "what it replaced is gone")
+}
+
+// settled keeps saying that a Settled release's hooks have failed, until they
+// have passed.
+func (d *draft) settled(r Release) {
+	reason := r.settleTrouble()
+	if reason == "" && !d.hooksPassed(r, OnSettle) {
+		reason = "its settle hooks run again"
+	}
+	d.wait(r, reason)
+}
+
+// settleTrouble says which settle hook failed, and what to do, or "".
+func (r Release) settleTrouble() string {
+	failed := r.Progress[OnSettle].Failed
+	if failed == "" {
+		return ""
+	}
+	return "settle hook " + failed + "; mend it, then greenroom release settle " + r.Name
 }
 
 // remains says what is left of what r replaced, or "". A former version that

@@ -76,15 +76,18 @@ func TestSettleHookFails(t *testing.T) {
 	w.pass(window)
 	r := w.s.Releases["r1"]
 	want := "settle hook contract: exit status 3; mend it, then greenroom release settle r1"
-	if r.Phase != release.Settling || r.Reason != want {
-		t.Fatalf("%s, %q; want Settling, %q", r.Phase, r.Reason, want)
+	if r.Phase != release.Settled || r.Reason != want {
+		t.Fatalf("%s, %q; want Settled, %q", r.Phase, r.Reason, want)
 	}
 	w.live("r2", "web@2") // nobody waits for it
-	w.wants(map[string]release.Phase{"r1": release.Settling, "r2": release.Live})
+	w.wants(map[string]release.Phase{"r1": release.Settled, "r2": release.Live})
 	w.failed["contract"] = false
 	w.settle("r1")
 	w.run()
 	w.wants(map[string]release.Phase{"r1": release.Settled})
+	if r := w.s.Releases["r1"]; r.Reason != "" {
+		t.Errorf("the hooks have passed, and it still says %q", r.Reason)
+	}
 	if w.s.Settled != "r1" {
 		t.Errorf("settled %s: r2 rolls back to r1", w.s.Settled)
 	}
@@ -115,7 +118,7 @@ func TestSettleOutOfOrder(t *testing.T) {
 	w := newWorld(t)
 	a := opening("a", "api@2")
 	a.Hooks = map[release.Moment][]string{release.OnSettle: {"contract"}}
-	w.failed["contract"] = true
+	w.hangs["contract"] = true
 	w.open(a)
 	w.promote("a")
 	w.run()
@@ -123,8 +126,9 @@ func TestSettleOutOfOrder(t *testing.T) {
 	w.settle("b")
 	w.pass(quiet)
 	w.wants(map[string]release.Phase{"a": release.Settling, "b": release.Settled})
-	w.failed["contract"] = false
-	w.settle("a")
+	for id := range w.o.Hooks {
+		w.o.Hooks[id] = release.HookStatus{Passed: true}
+	}
 	w.run()
 	w.wants(map[string]release.Phase{"a": release.Settled})
 	if w.s.Settled != "b" {

@@ -42,6 +42,8 @@ func (d *draft) advance(r Release, o Observation) {
 		}
 	case Settling:
 		d.settle(r, o)
+	case Settled:
+		d.settled(r)
 	}
 }
 

@@ -43,6 +43,7 @@ type world struct {
 
 	broken map[string]bool // versions that never become ready
 	failed map[string]bool // hooks, by name, that do not pass
+	hangs  map[string]bool // hooks that do not end
 }
 
 func ann(why string) release.Actor { return release.Actor{Who: "ann", Why: why} }
@@ -68,7 +69,7 @@ func services(names ...string) map[string]release.Service {
 func newWorld(t reporter) *world {
 	w := &world{
 		t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC),
-		broken: map[string]bool{}, failed: map[string]bool{},
+		broken: map[string]bool{}, failed: map[string]bool{}, hangs: map[string]bool{},
 	}
 	w.o = release.Observation{
 		Versions: map[string]release.VersionStatus{}, Stamps: map[string]release.StampStatus{},
@@ -184,7 +185,7 @@ func (w *world) obey(actions []release.Action) {
 			delete(w.o.Stamps, a.Stamp)
 		case release.RunHook:
 			name := w.s.Releases[a.Release].Hooks[a.Moment][a.Index]
-			status := release.HookStatus{Passed: !w.failed[name]}
+			status := release.HookStatus{Running: w.hangs[name], Passed: !w.failed[name]}
 			if w.failed[name] {
 				status.Message = "exit status 3"
 			}

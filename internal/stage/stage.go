@@ -80,8 +80,9 @@ func New(lease time.Duration, settled time.Time) *Keeper {
 
 // Switch tells which version of each service serves now, from which release,
 // and under which epoch, at least 1. Before the first Switch nobody is on
-// stage. Telling the same again changes nothing; a lower epoch, or the same
-// with other versions, is an error and changes nothing either.
+// stage. Telling the same again changes nothing, but for services that joined
+// or left; a lower epoch, or the same with other versions of a service, is an
+// error and changes nothing either.
 //
 // After a restart, tell the former view with its epoch first, and then the
 // present one: so what serves in both need not prove more than the former
@@ -92,7 +93,7 @@ func (k *Keeper) Switch(epoch uint64, release string, versions map[string]string
 	if epoch == k.epoch && release == k.release && maps.Equal(versions, k.versions) {
 		return nil
 	}
-	if epoch <= k.epoch {
+	if epoch < k.epoch || epoch == k.epoch && (release != k.release || disagree(versions, k.versions)) {
 		return fmt.Errorf("the stage cannot go from epoch %d (%s) to epoch %d (%s): every switch needs a higher one", k.epoch, k.release, epoch, release)
 	}
 	for service, version := range versions {
@@ -113,6 +114,17 @@ type Answer struct {
 	Retry   time.Duration // whole seconds; ask again after; 0 if OnStage
 	Release string        // that serves; empty before the first Switch
 	Reason  string        // why not, for a person; empty if OnStage
+}
+
+// disagree reports whether two maps have a service in common whose versions
+// differ.
+func disagree(a, b map[string]string) bool {
+	for service, version := range a {
+		if other, known := b[service]; known && other != version {
+			return true
+		}
+	}
+	return false
 }
 
 // Ask answers an instance of a version, which holds the stage by an answer of

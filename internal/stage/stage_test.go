@@ -201,3 +201,21 @@ func TestHoldersHoldAtTheMoment(t *testing.T) {
 		t.Errorf("holders when one lease is over (-want +got):\n%s", diff)
 	}
 }
+
+func TestServicesJoinAndLeaveWithinAnEpoch(t *testing.T) {
+	p := newPlay(t)
+	p.switchTo(3, "r1", map[string]string{"gift": "v1"})
+	p.admitted("v1", 0, 3)
+	p.switchTo(3, "r1", map[string]string{"gift": "v1", "chat": "v1"})
+	p.admitted("v1", 3, 3)
+	if a := p.Ask("chat", "v1", "chat-1", 0, false, p.now); !a.OnStage || a.Epoch != 3 {
+		t.Errorf("a service that joined: %+v; want it on stage in epoch 3", a)
+	}
+	p.switchTo(3, "r1", map[string]string{"chat": "v1"})
+	if a := p.ask("v1", 3); a.OnStage {
+		t.Errorf("a service that left is still on stage: %+v", a)
+	}
+	if err := p.Switch(3, "r1", map[string]string{"chat": "v2"}); err == nil {
+		t.Error("a version was switched without a higher epoch")
+	}
+}

@@ -89,6 +89,7 @@ func New(t testing.TB, c Config) *Fleet {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		f.Gateway.EndStreams()
+		http.DefaultClient.CloseIdleConnections() // servers wait for connections that were never used
 		f.Edge.Shutdown(ctx)
 		if err := <-ended; err != nil {
 			t.Errorf("the edge ended: %v", err)

@@ -8,3 +8,5 @@
 //
 // Start at New; the list of operations is in routes.go.
 package httpapi
+
+//go:generate go test -count=1 -run OpenAPIUpToDate . -update

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -31,7 +30,7 @@ func (p *problem) ContentType(string) string { return "application/problem+json"
 func (p *problem) json() []byte {
 	data, err := json.Marshal((*client.Error)(p))
 	if err != nil {
-		return []byte(`{"title":"Internal Server Error","status":500,"code":"failed"}`)
+		return []byte(`{"type":"urn:greenroom:api:failed","title":"Internal Server Error","status":500,"code":"failed"}`)
 	}
 	return data
 }
@@ -47,7 +46,10 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 }
 
 func newProblem(status int, code, detail, remedy string) *problem {
-	return &problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Remedy: remedy}
+	return &problem{
+		Type: "urn:greenroom:api:" + code, Title: http.StatusText(status), Status: status,
+		Code: code, Detail: detail, Remedy: remedy,
+	}
 }
 
 func unauthorized(detail string) *problem {
@@ -55,8 +57,8 @@ func unauthorized(detail string) *problem {
 		"make one with greenroom token create on the server's machine, and give it with --token or GREENROOM_TOKEN")
 }
 
-func forbidden(detail string) *problem {
-	return newProblem(http.StatusForbidden, "forbidden", detail, "ask an admin for a token of that role")
+func forbidden(detail, remedy string) *problem {
+	return newProblem(http.StatusForbidden, "forbidden", detail, remedy)
 }
 
 func notFound(detail, remedy string) *problem {
@@ -116,10 +118,9 @@ func asProblem(_ huma.Context, _ string, v any) (any, error) {
 	if model.Status >= http.StatusInternalServerError {
 		code = "failed"
 	}
-	p := newProblem(model.Status, code, model.Detail, "GET /openapi.json describes what is expected")
+	p := newProblem(model.Status, code, "the request is not as the API describes it", "GET /openapi.json describes what is expected")
 	for _, e := range model.Errors {
-		where := strings.TrimPrefix(e.Location, "body.")
-		p.Errors = append(p.Errors, client.DocumentError{File: where, Problem: e.Message})
+		p.Errors = append(p.Errors, client.DocumentError{File: e.Location, Problem: e.Message})
 	}
 	return p, nil
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -130,7 +131,7 @@ func post[I, O any](s *Server, role Role, path, summary string, do func(context.
 }
 
 func register[I, O any](s *Server, role Role, method, path, summary string, do func(context.Context, *I) (O, error)) {
-	huma.Register(s.api, operation(role, method, path, summary), func(ctx context.Context, in *I) (*output[O], error) {
+	huma.Register(s.api, s.operation(role, method, path, summary), func(ctx context.Context, in *I) (*output[O], error) {
 		out, err := do(ctx, in)
 		if err != nil {
 			return nil, s.problem(err)
@@ -139,12 +140,18 @@ func register[I, O any](s *Server, role Role, method, path, summary string, do f
 	})
 }
 
-func operation(role Role, method, path, summary string) huma.Operation {
+func (s *Server) operation(role Role, method, path, summary string) huma.Operation {
 	id := strings.ToLower(method) + strings.NewReplacer("/v1", "", "/", "-", "{", "", "}", "").Replace(path)
+	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[client.Error](), true, "Error")
 	return huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary,
 		Description:  "Role: " + role.String() + ".",
 		Metadata:     map[string]any{roleKey: role},
-		MaxBodyBytes: maxBody,
+		Extensions:   map[string]any{"x-greenroom-role": role.String()},
+		MaxBodyBytes: maxBody, BodyReadTimeout: -1, // receive sees to the time
+		Responses: map[string]*huma.Response{"default": {
+			Description: "A problem",
+			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},
+		}},
 	}
 }

@@ -1,12 +1,16 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,6 +30,7 @@ type Options struct {
 // Server is the API.
 type Server struct {
 	o       Options
+	pace    pace
 	api     huma.API
 	handler http.Handler
 	socket  *http.Server
@@ -37,28 +42,19 @@ type Server struct {
 // The server's own limits.
 const (
 	headerTimeout = 10 * time.Second
-	bodyTimeout   = time.Minute
+	bodyTimeout   = time.Minute     // for the request as a whole
+	answerTimeout = 5 * time.Minute // to the end of the answer; streams have their own
 	maxHeader     = 64 << 10
 	maxBody       = 2 << 20 // bytes: a document of 1 MiB as a JSON string
 )
 
 // New returns a Server that has not begun to listen.
 func New(o Options) *Server {
-	s := &Server{o: o}
+	s := &Server{o: o, pace: usualPace}
 	s.streams, s.end = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
-	config := huma.DefaultConfig("greenroom", o.Version)
-	config.DocsPath, config.SchemasPath = "", ""
-	config.CreateHooks = nil
-	config.Transformers = []huma.Transformer{asProblem}
-	config.Info.Description = "Releases of a fleet of services: open, preview, promote together, roll back."
-	config.Info.License = &huma.License{Name: "Apache-2.0"}
-	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"token": {Type: "http", Scheme: "bearer", Description: "An API token (greenroom token create). The unix socket needs none: its owner is admin."},
-	}
-	config.Security = []map[string][]string{{"token": {}}}
-	s.api = humago.New(mux, config)
-	s.api.UseMiddleware(s.allow)
+	s.api = humago.New(mux, description())
+	s.api.UseMiddleware(s.allow, receive)
 	s.routes()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	if o.Metrics != nil {
@@ -67,22 +63,95 @@ func New(o Options) *Server {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, notFound("the API has no "+r.Method+" "+r.URL.Path, "GET /openapi.json lists what it has"))
 	})
-	s.handler = s.identify(http.MaxBytesHandler(mux, maxBody))
+	s.handler = s.survive(s.identify(mux))
 	s.socket, s.tcp = s.server(), s.server()
 	s.socket.ConnContext = withPeer
 	return s
 }
 
+// description is what of the OpenAPI document is not about one operation.
+func description() huma.Config {
+	config := huma.DefaultConfig("greenroom", apiVersion)
+	config.DocsPath, config.SchemasPath = "", ""
+	config.CreateHooks = nil
+	config.RejectUnknownQueryParameters = true
+	config.Transformers = []huma.Transformer{asProblem}
+	config.Info.Description = "Releases of a fleet of services: open, preview, promote together, roll back."
+	config.Info.License = &huma.License{Name: "Apache-2.0"}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", Description: "An API token (greenroom token create). The unix socket needs none: its owner is admin."},
+	}
+	config.Security = []map[string][]string{{"token": {}}}
+	return config
+}
+
+// apiVersion is the version of the API, which is not greenroom's.
+const apiVersion = "v1"
+
+// survive answers for an operation that panicked, and says so in the log.
+func (s *Server) survive(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			what := recover()
+			if what == nil {
+				return
+			}
+			if what == http.ErrAbortHandler {
+				panic(what) // meant for the server
+			}
+			s.o.Log.Error("an operation panicked", "method", r.Method, "path", r.URL.Path, "panic", what, "stack", string(debug.Stack()))
+			writeProblem(w, newProblem(http.StatusInternalServerError, "failed", "greenroom has a fault; its log has the details", ""))
+		}()
+		w.Header().Set("Server", "greenroom/"+s.o.Version)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// receive reads a request's body as a whole. Afterwards nothing bounds the
+// time that the operation takes but the client, who may go away: a deadline
+// for reading that went on would be taken for just that.
+func receive(ctx huma.Context, next func(huma.Context)) {
+	r, w := humago.Unwrap(ctx)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		writeProblem(w, newProblem(http.StatusRequestEntityTooLarge, "input",
+			fmt.Sprintf("the request has more than %d bytes", maxBody), "a document may have 1 MiB"))
+		return
+	case err != nil:
+		writeProblem(w, newProblem(http.StatusRequestTimeout, "timeout", "the request did not come in time", "send it again"))
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a connection without deadlines never had one
+	if len(body) == 0 && r.Method == http.MethodPost {
+		body = []byte("{}") // so that curl -X POST is enough where nothing need be said
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	next(ctx)
+}
+
 func (s *Server) server() *http.Server {
 	return &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout,
+		Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
 }
 
-// OpenAPI returns the description of the API as JSON.
-func (s *Server) OpenAPI() ([]byte, error) { return s.api.OpenAPI().MarshalJSON() }
+// OpenAPI returns the description of the API as indented JSON.
+func (s *Server) OpenAPI() ([]byte, error) {
+	text, err := s.api.OpenAPI().MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("describe the API: %w", err)
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "  "); err != nil {
+		return nil, fmt.Errorf("describe the API: %w", err)
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
 
 // ServeSocket answers the owner of a unix socket, who is admin, until Shutdown.
 func (s *Server) ServeSocket(l net.Listener) error { return served(s.socket.Serve(l)) }

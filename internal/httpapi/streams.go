@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -14,21 +16,31 @@ import (
 	"github.com/greenroom-dev/greenroom/client"
 )
 
-const (
-	// refresh is how often a watched status is looked at for what no change of
-	// state tells: health, counts.
-	refresh = time.Second
-	// keepalive is how long a stream may be silent before a comment says that
-	// it is still there.
-	keepalive = 15 * time.Second
-	batch     = 500 // events read at once
-)
+// pace is how often streams do what nothing tells them to.
+type pace struct {
+	refresh   time.Duration // looks for what no change of state tells: health, counts, passes
+	first     time.Duration // begins the answer of a stream that has nothing to say yet
+	keepalive time.Duration // a comment says that a silent stream is still there
+	stall     time.Duration // a reader that takes nothing for so long is given up
+}
+
+var usualPace = pace{refresh: time.Second, first: 500 * time.Millisecond, keepalive: 15 * time.Second, stall: 30 * time.Second}
+
+// batch is how many events are read at once.
+const batch = 500
 
 type eventsIn struct {
 	After   uint64 `query:"after" doc:"Only events with a higher number"`
 	Last    int    `query:"last" minimum:"0" maximum:"1000" doc:"Begin with so many of the last ones instead"`
 	Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Release string `query:"release" maxLength:"100" doc:"Only those of this release"`
+}
+
+type followIn struct {
+	After   uint64 `query:"after" doc:"Only events with a higher number"`
+	Last    int    `query:"last" minimum:"0" maximum:"1000" doc:"Begin with so many of the last ones instead"`
+	Release string `query:"release" maxLength:"100" doc:"Only those of this release"`
+	Resume  uint64 `header:"Last-Event-ID" doc:"Number of the last event that came; goes before the others"`
 }
 
 type logsIn struct {
@@ -46,7 +58,7 @@ func (s *Server) streamRoutes(o Operations) {
 		}
 		return o.Events(ctx, q)
 	})
-	stream(s, "/v1/events/stream", "What happens, as server-sent events named event", func(ctx context.Context, in *eventsIn, send sender) error {
+	stream(s, "/v1/events/stream", "What happens, as server-sent events named event", func(ctx context.Context, in *followIn, send sender) error {
 		return s.followEvents(ctx, in, send)
 	})
 	stream(s, "/v1/status/stream", "The status whenever it changes, as server-sent events named status", func(ctx context.Context, _ *none, send sender) error {
@@ -59,9 +71,9 @@ func (s *Server) streamRoutes(o Operations) {
 	})
 }
 
-func (s *Server) followEvents(ctx context.Context, in *eventsIn, send sender) error {
-	o, after := s.o.Operations, in.After
-	if in.Last > 0 {
+func (s *Server) followEvents(ctx context.Context, in *followIn, send sender) error {
+	o, after := s.o.Operations, cmp.Or(in.Resume, in.After)
+	if in.Last > 0 && in.Resume == 0 {
 		events, err := o.Events(ctx, EventQuery{Tail: true, Limit: in.Last, Release: in.Release})
 		if err != nil {
 			return err
@@ -73,7 +85,7 @@ func (s *Server) followEvents(ctx context.Context, in *eventsIn, send sender) er
 			}
 		}
 	}
-	tick := time.NewTicker(refresh) // passes and tokens make events without a change of state
+	tick := time.NewTicker(s.pace.refresh) // passes and tokens make events without a change of state
 	defer tick.Stop()
 	for {
 		changed := o.Changed()
@@ -101,7 +113,7 @@ func (s *Server) followEvents(ctx context.Context, in *eventsIn, send sender) er
 
 func (s *Server) followStatus(ctx context.Context, send sender) error {
 	var last client.Status
-	tick := time.NewTicker(refresh)
+	tick := time.NewTicker(s.pace.refresh)
 	defer tick.Stop()
 	for {
 		changed := s.o.Operations.Changed()
@@ -134,11 +146,11 @@ type sender func(event, id string, data any) error
 // error before the first event is a problem; a later one is sent as an event
 // named problem.
 func stream[I any](s *Server, path, summary string, do func(context.Context, *I, sender) error) {
-	op := operation(Viewer, http.MethodGet, path, summary)
-	op.Responses = map[string]*huma.Response{"200": {
+	op := s.operation(Viewer, http.MethodGet, path, summary)
+	op.Responses["200"] = &huma.Response{
 		Description: "A stream of server-sent events",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}},
-	}}
+	}
 	huma.Register(s.api, op, func(_ context.Context, in *I) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
 			r, w := humago.Unwrap(hc)
@@ -151,9 +163,8 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, do func(con
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.streams, cancel)()
-	out := &eventWriter{w: w, control: http.NewResponseController(w)}
-	_ = out.control.SetReadDeadline(time.Time{}) // the request was read; the stream has no end
-	alive := time.NewTicker(keepalive)
+	out := &eventWriter{w: w, control: http.NewResponseController(w), stall: s.pace.stall}
+	alive := time.NewTimer(s.pace.first)
 	defer alive.Stop()
 	sends := make(chan func() error)
 	result := make(chan error, 1)
@@ -168,6 +179,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, do func(con
 			}
 		})
 	}()
+	var revoked error
 	for {
 		select {
 		case send := <-sends:
@@ -175,18 +187,22 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, do func(con
 				cancel()
 			}
 		case <-alive.C:
-			if out.comment() != nil {
+			alive.Reset(s.pace.keepalive)
+			if revoked = s.stillAllowed(ctx); revoked != nil || out.comment() != nil {
 				cancel()
 			}
 		case err := <-result:
-			s.endStream(ctx, out, err)
+			s.endStream(ctx, out, cmp.Or(revoked, err))
 			return
 		}
 	}
 }
 
 func (s *Server) endStream(ctx context.Context, out *eventWriter, err error) {
+	var told *problem
 	switch {
+	case errors.As(err, &told) && out.began:
+		_ = out.event("problem", "", (*client.Error)(told))
 	case ctx.Err() != nil:
 	case err != nil && !out.began:
 		writeProblem(out.w, s.problem(err))
@@ -201,7 +217,13 @@ func (s *Server) endStream(ctx context.Context, out *eventWriter, err error) {
 type eventWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	stall   time.Duration
 	began   bool
+}
+
+// expect gives the reader time to take what is written next.
+func (e *eventWriter) expect() {
+	_ = e.control.SetWriteDeadline(time.Now().Add(e.stall)) // a connection without deadlines waits
 }
 
 func (e *eventWriter) begin() {
@@ -221,6 +243,7 @@ func (e *eventWriter) event(name, id string, data any) error {
 	if err != nil {
 		return fmt.Errorf("encode an event: %w", err)
 	}
+	e.expect()
 	e.begin()
 	if id != "" {
 		id = "id: " + id + "\n"
@@ -232,6 +255,7 @@ func (e *eventWriter) event(name, id string, data any) error {
 }
 
 func (e *eventWriter) comment() error {
+	e.expect()
 	e.begin()
 	if _, err := fmt.Fprint(e.w, ": still here\n\n"); err != nil {
 		return err

@@ -134,6 +134,7 @@ func (a *App) Token(_ context.Context, secret string) (name, role string, ok boo
 	if err != nil || !ok {
 		return "", "", false, err
 	}
+	a.passes.usedToken(t.ID)
 	return t.Name, t.Role, true, nil
 }
 

@@ -10,21 +10,30 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/store"
 )
 
-// lastUseEvery is how often the last uses of passes are written down.
+// lastUseEvery is how often the last uses of passes and tokens are written down.
 const lastUseEvery = 30 * time.Second
 
-// passes verifies passes at the edge and remembers when each was used last.
+// passes verifies passes at the edge, and remembers when each, and each API
+// token, was used last.
 type passes struct {
 	keys  *pass.Keys
 	store *store.Store
 	now   func() time.Time
 
-	mu   sync.Mutex
-	used map[string]time.Time // by pass ID, since the last flush
+	mu     sync.Mutex
+	used   map[string]time.Time // by pass ID, since the last flush
+	tokens map[string]time.Time // by token ID, since the last flush
 }
 
 func newPasses(keys *pass.Keys, s *store.Store, now func() time.Time) *passes {
-	return &passes{keys: keys, store: s, now: now, used: map[string]time.Time{}}
+	return &passes{keys: keys, store: s, now: now, used: map[string]time.Time{}, tokens: map[string]time.Time{}}
+}
+
+// usedToken notes that an API token was used.
+func (p *passes) usedToken(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tokens[id] = p.now()
 }
 
 // Verify checks a token; its errors are those of the pass package.
@@ -42,11 +51,14 @@ func (p *passes) Verify(token string, now time.Time) (pass.Claims, error) {
 // flush writes the last uses down. Losing some to a crash does no harm.
 func (p *passes) flush() {
 	p.mu.Lock()
-	used := p.used
-	p.used = map[string]time.Time{}
+	used, tokens := p.used, p.tokens
+	p.used, p.tokens = map[string]time.Time{}, map[string]time.Time{}
 	p.mu.Unlock()
 	if len(used) > 0 {
 		_ = p.store.UsePasses(used)
+	}
+	if len(tokens) > 0 {
+		_ = p.store.UseTokens(tokens)
 	}
 }
 

@@ -1,0 +1,62 @@
+package demo_test
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+var public = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+
+// Without a terminal the tour is a text, and the fleet is there to follow it.
+func TestTourWithoutATerminal(t *testing.T) {
+	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		d := start(t, nil)
+		said := d.await(d.stdout, "The fleet serves until it is ended")
+		for _, command := range []string{"$ greenroom release open -f ", "$ greenroom pass create r2", "$ greenroom promote r2", "$ greenroom rollback"} {
+			if !strings.Contains(said, command) {
+				t.Errorf("it does not say %q:\n%s", command, said)
+			}
+		}
+		if strings.Contains(said, "\x1b") {
+			t.Errorf("there are escape sequences in %q", said)
+		}
+		if page := get(t, public.FindString(said)+"/"); !strings.Contains(page, `data-version="v1"`) {
+			t.Errorf("the page is %s", page)
+		}
+		d.signal(s)
+		if code := d.end(); code != 0 {
+			t.Errorf("after %s: exit %d, %s", s, code, d.stderr)
+		}
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	return getWith(t, url, "")
+}
+
+func getWith(t *testing.T, url, pass string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pass != "" {
+		req.Header.Set("Greenroom-Pass", pass)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}

@@ -102,6 +102,7 @@ type Controller struct {
 	kick    chan struct{}
 	stopped chan struct{} // closed when Run has ended
 	started time.Time     // since when the hops have been watched
+	failing bool          // the last step could not be persisted; used by Run alone
 	current atomic.Pointer[Record]
 
 	mu       sync.Mutex
@@ -202,7 +203,7 @@ func (c *Controller) Observe() release.Observation {
 	defer c.mu.Unlock()
 	for version, t := range c.troubles {
 		status := o.Versions[version]
-		status.Failed = t.err.Error()
+		status.Failed, status.Replicas = t.err.Error(), -1 // so that it is tried again
 		o.Versions[version] = status
 	}
 	return o
@@ -262,14 +263,26 @@ func (c *Controller) step(ctx context.Context) {
 	next.State, actions = release.Step(rec.State, c.Observe(), c.o.Now())
 	if next.State.Revision != rec.State.Revision {
 		next = next.trimmed()
-		if err := c.commit(next); err != nil {
-			c.o.Log.Error("the state could not be persisted; trying again", "error", err)
+		err := c.commit(next)
+		c.tellFailure(err)
+		if err != nil {
 			return // actions belong to a state that is not durable
 		}
 	}
 	for _, a := range actions {
 		c.apply(ctx, next, a)
 	}
+}
+
+// tellFailure logs that the state can not be persisted, once until it can be.
+func (c *Controller) tellFailure(err error) {
+	switch {
+	case err != nil && !c.failing:
+		c.o.Log.Error("the state can not be persisted, so nothing is changed; greenroom goes on trying", "error", err)
+	case err == nil && c.failing:
+		c.o.Log.Info("the state can be persisted again")
+	}
+	c.failing = err != nil
 }
 
 // trimmed drops what State does not speak of any more.

@@ -256,16 +256,10 @@ func (a *App) serve(what string, run func() error) {
 // fleet from being served: it runs on as the state says.
 func (a *App) applyAtStart(ctx context.Context) []string {
 	change, err := a.applyFleet(ctx, a.o.Who, *a.o.Fleet, client.FleetApply{Adopt: a.o.Adopt}, true)
-	notes := change.Behind
 	if err != nil {
-		notes = append(notes, "the document is not applied, and the fleet runs as before: "+err.Error())
+		return append(change.Behind, "the document is not applied, and the fleet runs as before: "+err.Error())
 	}
-	for _, v := range change.Versions {
-		for _, f := range v.Fields {
-			notes = append(notes, fmt.Sprintf("%s: %s: %s → %s", v.Service, f.Field, orUnset(f.From), orUnset(f.To)))
-		}
-	}
-	return notes
+	return change.Behind
 }
 
 // adoptionPatience is how long the edge waits for adopted instances to be seen

@@ -132,7 +132,8 @@ func (a *App) applyFleet(ctx context.Context, who string, file fleet.Fleet, in c
 	if err != nil {
 		return out, err
 	}
-	a.platform.extend(after)
+	a.platform.reapply(after)
+	a.controller.Kick()
 	out.Changed = true
 	return out, nil
 }
@@ -211,12 +212,16 @@ func refusal(change config.Change) error {
 		r := change.Refused[0]
 		return &release.Refused{Rule: "fleet", Reason: r.Problem, Remedy: r.Hint}
 	}
-	var names []string
+	var differ []string
 	for _, v := range change.Versions {
-		names = append(names, v.Service)
+		var fields []string
+		for _, d := range v.Fields {
+			fields = append(fields, fmt.Sprintf("%s: %s → %s", d.Field, orUnset(d.Before), orUnset(d.After)))
+		}
+		differ = append(differ, fmt.Sprintf("%s (%s)", v.Service, strings.Join(fields, ", ")))
 	}
 	return &release.Refused{Rule: "version",
-		Reason: "the file has another version of " + strings.Join(names, ", ") + " than the one that serves, and a Fleet's versions are only the first",
+		Reason: "the file has another version than the one that serves of " + strings.Join(differ, ", ") + ", and a Fleet's versions are only the first",
 		Remedy: "bring it by a release (greenroom release open), or --adopt to make it live at once",
 	}
 }

@@ -215,8 +215,10 @@ func (p *platform) meshEnv(version string) map[string]string {
 	return env
 }
 
-// extend lets the versions that run call a service that joined the fleet.
-func (p *platform) extend(rec controller.Record) {
+// reapply makes what runs follow a fleet that was applied: versions may call a
+// service that joined it, and the controller runs each again, which brings
+// health and drain to what runs already.
+func (p *platform) reapply(rec controller.Record) {
 	for _, version := range slices.Sorted(maps.Keys(p.Observe())) {
 		v, known := rec.Catalog[version]
 		s, declared := rec.Fleet.Service(v.Service)
@@ -224,6 +226,9 @@ func (p *platform) extend(rec controller.Record) {
 			_, _ = p.listen(version, rec.Fleet.StampHeader, callees(rec.Fleet, s, v)) // told by doctor where it fails
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.replicas) // as after a restart: what each was asked for is not known
 }
 
 func readyInstances(s local.Status) []forward.Instance {

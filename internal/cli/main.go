@@ -80,6 +80,9 @@ func Main(env Env) int {
 	if !errors.As(err, &said) {
 		fmt.Fprintf(env.Stderr, "greenroom: %s\n", err)
 	}
+	if errors.Is(err, client.ErrUnreachable) {
+		fmt.Fprintln(env.Stderr, "  Start one with greenroom up -f greenroom.yaml, or name the right one with --state or --server.")
+	}
 	return code
 }
 

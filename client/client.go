@@ -15,8 +15,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -76,22 +78,39 @@ func Socket(path string) *Client {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		},
 	}
-	return &Client{base: "http://greenroom", where: path, http: &http.Client{Transport: transport}}
+	return newClient("http://greenroom", "", path, transport)
 }
 
-// Remote returns a Client of the server at a URL. base is nil for
-// http.DefaultTransport; it is where a private certificate authority is set.
+// Remote returns a Client of the server at a URL, with an API token. base is
+// nil for http.DefaultTransport; it is where a private certificate authority
+// is set. Off this machine the URL must be https, since a token that anybody
+// on the way can read is nobody's.
 func Remote(server, token string, base http.RoundTripper) (*Client, error) {
 	u, err := url.Parse(server)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, fmt.Errorf("the server %q is no URL such as https://greenroom.example.com:9090", server)
 	}
-	return &Client{
-		base: strings.TrimSuffix(u.String(), "/"), token: token, where: u.Host,
-		http: &http.Client{Transport: base, CheckRedirect: func(*http.Request, []*http.Request) error {
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, fmt.Errorf("the API token would cross the network readable to all; use https://%s, or a tunnel to this machine", u.Host)
+	}
+	return newClient(strings.TrimSuffix(u.String(), "/"), token, u.Host, base), nil
+}
+
+func newClient(base, token, where string, transport http.RoundTripper) *Client {
+	return &Client{base: base, token: token, where: where, http: &http.Client{
+		Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a token is for this server alone
-		}},
-	}, nil
+		},
+	}}
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
 }
 
 func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
@@ -120,11 +139,12 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 		}
 		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.where, bare(err))
 	}
-	if resp.StatusCode < 300 {
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if resp.StatusCode < 300 && (media == "application/json" || media == "text/event-stream") {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, problemOf(resp)
+	return nil, c.problemOf(resp)
 }
 
 // bare returns what is behind an *url.Error, whose text repeats the URL.
@@ -136,14 +156,18 @@ func bare(err error) error {
 	return err
 }
 
-func problemOf(resp *http.Response) error {
+// ErrNotGreenroom is returned when something else answers. Is the address the
+// API's, and not the edge's or a proxy's?
+var ErrNotGreenroom = errors.New("this is not greenroom's API")
+
+func (c *Client) problemOf(resp *http.Response) error {
 	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	p := &Error{}
-	if json.Unmarshal(data, p) != nil || p.Status == 0 {
-		return fmt.Errorf("%s does not answer as greenroom does (HTTP status %d); is it the API's address?", resp.Request.URL.Host, resp.StatusCode)
+	if json.Unmarshal(data, p) != nil || p.Code == "" {
+		return fmt.Errorf("%w: %s answers %s", ErrNotGreenroom, c.where, resp.Status)
 	}
 	return p
 }

@@ -105,8 +105,8 @@ func reset(conn net.Conn) {
 	if t, ok := conn.(*tls.Conn); ok {
 		raw = t.NetConn()
 	}
-	if tcp, ok := raw.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
+	if tcp, ok := raw.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0) // it is closed in any case
 	}
 	raw.Close()
 }
@@ -179,11 +179,22 @@ func (t *tunnel) end() {
 		return
 	}
 	t.closeAfterGrace()
-	// Writing may block for as long as the peer does not read; grace ends it.
-	var wg sync.WaitGroup
-	wg.Go(t.down.endPolitely)
-	wg.Go(t.up.endPolitely)
-	wg.Wait()
+	// The client first: the service's answer to our Close frame must not reach
+	// it before ours, which says that it should come back. Writing may block for
+	// as long as the client does not read.
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		t.down.endPolitely()
+	}()
+	blocked := time.NewTimer(t.grace / 2)
+	defer blocked.Stop()
+	select {
+	case <-told:
+	case <-blocked.C:
+	}
+	t.up.endPolitely()
+	<-told
 }
 
 func (t *tunnel) ended() bool {

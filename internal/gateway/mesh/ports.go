@@ -16,10 +16,11 @@ import (
 )
 
 // Listeners are opened below the ranges from which Linux and macOS take ports
-// for outgoing connections, so that these cannot be in the way after a restart.
+// for outgoing connections, and those from which services get theirs, so that
+// neither can be in the way after a restart.
 const (
-	firstPort = 20_000
-	lastPort  = 31_999
+	firstPort = 16_000
+	lastPort  = 25_999
 )
 
 const (

@@ -10,9 +10,10 @@ import (
 
 // Ports are drawn from below the range that Linux gives to outgoing
 // connections, so that none of those takes a port between our choice and the
-// service's bind.
+// service's bind, and from above the mesh's, which services that bind all
+// addresses would be in the way of.
 const (
-	lowestPort  = 20000
+	lowestPort  = 26000
 	highestPort = 32767
 )
 

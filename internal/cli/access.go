@@ -12,19 +12,16 @@ import (
 )
 
 func (a *app) passCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "pass", Short: "Let people see a release before it is live",
-		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.passCreate(), a.passList(), a.passRevoke())
-	return cmd
+	return group(&cobra.Command{Use: "pass", Short: "Let people see a release before it is live"},
+		a.passCreate(), a.passList(), a.passRevoke())
 }
 
 func (a *app) passCreate() *cobra.Command {
 	var c changing
 	var life, subject string
 	cmd := &cobra.Command{
-		Use: "create [RELEASE]", Short: "Make a pass: a link, a QR code and a header", Args: cobra.MaximumNArgs(1),
+		Use: "create [RELEASE]", Short: "Make a pass: a link, a QR code and a header", Args: oneName,
+		ValidArgsFunction: a.releases("Preparing", "Previewing", "Canary", "Live"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, s, err := a.statusOf(cmd.Context())
 			if err != nil {
@@ -80,20 +77,37 @@ func (a *app) passList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(passes, func(w io.Writer) {
-				if len(passes) == 0 {
-					fmt.Fprintln(w, "There are no passes. Make one: greenroom pass create RELEASE")
-					return
-				}
-				now := time.Now()
-				table(w, "PASS\tRELEASE\tSTATE\tFOR\tUNTIL\tMADE BY\tLAST USE", func(row func(...string)) {
-					for _, p := range passes {
-						row(p.ID, p.Release, p.State, reasonOr(p.Subject, "–"), clock(p.Expires, now), p.By, lastUse(p.LastUse, now))
-					}
-				})
-			})
+			return a.print(passes, func(w io.Writer) { printPasses(w, passes, time.Now()) })
 		},
 	}
+}
+
+func printPasses(w io.Writer, passes []client.Pass, now time.Time) {
+	if len(passes) == 0 {
+		fmt.Fprintln(w, "There are no passes. Make one: greenroom pass create RELEASE")
+		return
+	}
+	table(w, "PASS\tRELEASE\tSTATE\tFOR\tUNTIL\tLAST USE", func(row func(...string)) {
+		for _, p := range passes {
+			whom := reasonOr(p.Subject, "–")
+			if p.By != p.Subject {
+				whom += ", by " + p.By
+			}
+			row(p.ID, p.Release, p.State, oneLine(whom), clock(p.Expires, now), lastUse(p.LastUse, now))
+		}
+	})
+}
+
+func printTokens(w io.Writer, tokens []client.Token, now time.Time) {
+	if len(tokens) == 0 {
+		fmt.Fprintln(w, "There are no API tokens. The unix socket needs none.")
+		return
+	}
+	table(w, "TOKEN\tROLE\tMADE\tMADE BY\tLAST USE", func(row func(...string)) {
+		for _, t := range tokens {
+			row(t.Name, t.Role, clock(t.Created, now), t.By, lastUse(t.LastUse, now))
+		}
+	})
 }
 
 func lastUse(t, now time.Time) string {
@@ -107,6 +121,7 @@ func (a *app) passRevoke() *cobra.Command {
 	var c changing
 	cmd := &cobra.Command{
 		Use: "revoke PASS", Short: "Make a pass worthless at once", Args: exactly(1, "the pass's ID (greenroom pass list)"),
+		ValidArgsFunction: a.validPasses(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := a.client()
 			if err != nil {
@@ -116,7 +131,13 @@ func (a *app) passRevoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(p, func(w io.Writer) { fmt.Fprintf(w, "Pass %s for %s is %s.\n", p.ID, p.Release, p.State) })
+			return a.print(p, func(w io.Writer) {
+				if c.dryRun && p.State != "revoked" {
+					fmt.Fprintf(w, "The pass %s for %s would be revoked.\n", p.ID, p.Release)
+					return
+				}
+				fmt.Fprintf(w, "The pass %s for %s is %s.\n", p.ID, p.Release, p.State)
+			})
 		},
 	}
 	c.register(cmd, false)
@@ -124,12 +145,8 @@ func (a *app) passRevoke() *cobra.Command {
 }
 
 func (a *app) tokenCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "token", Short: "Let programs and people elsewhere use the API",
-		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.tokenCreate(), a.tokenList(), a.tokenRevoke())
-	return cmd
+	return group(&cobra.Command{Use: "token", Short: "Let programs and people elsewhere use the API"},
+		a.tokenCreate(), a.tokenList(), a.tokenRevoke())
 }
 
 func (a *app) tokenCreate() *cobra.Command {
@@ -161,6 +178,7 @@ the user that greenroom runs as: that is what releases do.`,
 		},
 	}
 	cmd.Flags().StringVar(&role, "role", "viewer", "viewer, tester, operator or admin")
+	words(cmd, "role", "viewer", "tester", "operator", "admin")
 	c.register(cmd, false)
 	return cmd
 }
@@ -177,18 +195,7 @@ func (a *app) tokenList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(tokens, func(w io.Writer) {
-				if len(tokens) == 0 {
-					fmt.Fprintln(w, "There are no API tokens. The unix socket needs none.")
-					return
-				}
-				now := time.Now()
-				table(w, "TOKEN\tROLE\tMADE\tMADE BY\tLAST USE", func(row func(...string)) {
-					for _, t := range tokens {
-						row(t.Name, t.Role, clock(t.Created, now), t.By, lastUse(t.LastUse, now))
-					}
-				})
-			})
+			return a.print(tokens, func(w io.Writer) { printTokens(w, tokens, time.Now()) })
 		},
 	}
 }
@@ -197,6 +204,7 @@ func (a *app) tokenRevoke() *cobra.Command {
 	var c changing
 	cmd := &cobra.Command{
 		Use: "revoke NAME", Short: "Make an API token worthless at once", Args: exactly(1, "the token's name (greenroom token list)"),
+		ValidArgsFunction: a.tokens(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := a.client()
 			if err != nil {
@@ -217,13 +225,4 @@ func (a *app) tokenRevoke() *cobra.Command {
 	}
 	c.register(cmd, false)
 	return cmd
-}
-
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return badInput("%s needs %s", cmd.CommandPath(), what)
-		}
-		return nil
-	}
 }

@@ -58,12 +58,8 @@ func (a *app) checkCommand() *cobra.Command {
 }
 
 func (a *app) fleetCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "fleet", Short: "Show the fleet that runs, compare it with a file, and apply one",
-		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.fleetShow(), a.fleetExport(), a.fleetDiff(), a.fleetApply())
-	return cmd
+	return group(&cobra.Command{Use: "fleet", Short: "Show the fleet that runs, compare it with a file, and apply one"},
+		a.fleetShow(), a.fleetExport(), a.fleetDiff(), a.fleetApply())
 }
 
 func (a *app) fleetShow() *cobra.Command {

@@ -16,6 +16,7 @@ func (a *app) logsCommand() *cobra.Command {
 	q := client.LogQuery{}
 	cmd := &cobra.Command{
 		Use: "logs SERVICE", Short: "Show what a service's instances print", Args: exactly(1, "a service (greenroom status lists them)"),
+		ValidArgsFunction: a.services(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := a.client()
 			if err != nil {
@@ -33,6 +34,7 @@ func (a *app) logsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&q.Release, "release", "", "only of the version that this release brings")
+	flagNames(cmd, "release", a.releases())
 	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on with new lines until interrupted")
 	cmd.Flags().IntVarP(&q.Tail, "tail", "n", 100, "lines of each instance to begin with")
 	return cmd
@@ -81,6 +83,7 @@ func (a *app) eventsCommand() *cobra.Command {
 	}
 	cmd.Flags().IntVarP(&q.Last, "last", "n", 50, "so many of the last events, at most 1000")
 	cmd.Flags().StringVar(&q.Release, "release", "", "only of this release")
+	flagNames(cmd, "release", a.releases())
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new ones until interrupted")
 	return cmd
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -11,20 +10,8 @@ import (
 	"syscall"
 
 	"github.com/mattn/go-isatty"
-	"github.com/spf13/cobra"
 
-	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
-)
-
-// The exit codes.
-const (
-	Done        = 0
-	Failed      = 1 // it was tried and did not work out
-	BadInput    = 2 // flags, documents, names
-	Refused     = 3 // by a rule, or by a person who was asked
-	Unreachable = 4 // no server answers
-	TimedOut    = 5
 )
 
 // Env is the world that the command line runs in.
@@ -53,14 +40,30 @@ func FromOS() Env {
 	}
 }
 
-// version is what the program was built from.
+// version is what the program was built from: a release's number, or the
+// commit.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
+	if !ok {
 		return "devel"
 	}
-	return info.Main.Version
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	out := "devel"
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			out += "-" + s.Value[:min(len(s.Value), 12)]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			out += "-modified"
+		}
+	}
+	return out
 }
+
+// shimCommand is the hidden command that stands beside every process.
+const shimCommand = "shim"
 
 // Main runs one command and returns its exit code.
 func Main(env Env) int {
@@ -69,84 +72,16 @@ func Main(env Env) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := newRoot(&env)
+	a := &app{env: &env}
+	root := a.root()
 	root.SetArgs(env.Args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return Done
 	}
-	code := exitCode(err)
 	var said *saidError
 	if !errors.As(err, &said) {
-		fmt.Fprintf(env.Stderr, "greenroom: %s\n", err)
+		tell(env.Stderr, err, a.json())
 	}
-	if errors.Is(err, client.ErrUnreachable) {
-		fmt.Fprintln(env.Stderr, "  Start one with greenroom up -f greenroom.yaml, or name the right one with --state or --server.")
-	}
-	return code
-}
-
-// shimCommand is the hidden command that stands beside every process.
-const shimCommand = "shim"
-
-// usageError is bad input on the command line itself.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-func badInput(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
-
-// codedError is an error with an exit code of its own.
-type codedError struct {
-	err  error
-	code int
-}
-
-func (e *codedError) Error() string { return e.err.Error() }
-func (e *codedError) Unwrap() error { return e.err }
-
-// saidError was told to the person already.
-type saidError struct{ error }
-
-func (e *saidError) Unwrap() error { return e.error }
-
-func exitCode(err error) int {
-	var coded *codedError
-	var usage *usageError
-	var api *client.Error
-	switch {
-	case errors.As(err, &coded):
-		return coded.code
-	case errors.As(err, &usage):
-		return BadInput
-	case errors.As(err, &api):
-		return exitCodeOf(api)
-	case errors.Is(err, client.ErrUnreachable), errors.Is(err, client.ErrCut):
-		return Unreachable
-	case errors.Is(err, context.DeadlineExceeded):
-		return TimedOut
-	}
-	return Failed
-}
-
-func exitCodeOf(e *client.Error) int {
-	switch e.Code {
-	case "input", "not-found":
-		return BadInput
-	case "refused", "stale", "forbidden", "unauthorized":
-		return Refused
-	case "stopping":
-		return Unreachable
-	case "timeout":
-		return TimedOut
-	}
-	return Failed
-}
-
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return badInput("%s takes no arguments, and got %q", cmd.CommandPath(), args[0])
-	}
-	return nil
+	return exitCode(err)
 }

@@ -19,13 +19,9 @@ import (
 )
 
 func (a *app) releaseCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "release", Short: "Open releases, look at them, and bring them to their end",
-		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.releaseOpen(), a.releaseList(), a.releaseShow(), a.releaseDiff(), a.releaseRebase(),
+	return group(&cobra.Command{Use: "release", Short: "Open releases, look at them, and bring them to their end"},
+		a.releaseOpen(), a.releaseList(), a.releaseShow(), a.releaseDiff(), a.releaseRebase(),
 		a.releaseVerify(), a.promoteCommand(), a.rollbackCommand(), a.releaseRevert(), a.releaseSettle(), a.releaseAbort())
-	return cmd
 }
 
 func (a *app) releaseOpen() *cobra.Command {
@@ -41,7 +37,7 @@ a pass can see it. What the document leaves out comes from the version that it
 replaces.`,
 		Example: `  greenroom release open -f r42.yaml
   greenroom release open r42 --set api=./bin/api-v3 --set legacy=127.0.0.1:9101`,
-		Args: cobra.MaximumNArgs(1),
+		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, name, err := a.releaseDocument(file, sets, args)
 			if err != nil {
@@ -269,7 +265,8 @@ func (a *app) releaseList() *cobra.Command {
 func (a *app) releaseShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show [NAME]", Short: "Show one release: what it changes, what it waits for, what speaks against promoting it",
-		Args: cobra.MaximumNArgs(1),
+		Args:              oneName,
+		ValidArgsFunction: a.releases(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, s, err := a.statusOf(cmd.Context())
 			if err != nil {
@@ -289,7 +286,8 @@ func (a *app) releaseShow() *cobra.Command {
 
 func (a *app) releaseDiff() *cobra.Command {
 	return &cobra.Command{
-		Use: "diff [NAME]", Short: "Show what a release changes of what serves", Args: cobra.MaximumNArgs(1),
+		Use: "diff [NAME]", Short: "Show what a release changes of what serves", Args: oneName,
+		ValidArgsFunction: a.releases(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, s, err := a.statusOf(cmd.Context())
 			if err != nil {
@@ -311,7 +309,8 @@ func (a *app) releaseRebase() *cobra.Command {
 	var c changing
 	var w waiting
 	cmd := &cobra.Command{
-		Use: "rebase [NAME]", Short: "Build a release upon what serves now", Args: cobra.MaximumNArgs(1),
+		Use: "rebase [NAME]", Short: "Build a release upon what serves now", Args: oneName,
+		ValidArgsFunction: a.releases("Preparing", "Previewing", "Failed"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, s, err := a.statusOf(cmd.Context())
 			if err != nil {
@@ -347,7 +346,8 @@ func (a *app) releaseVerify() *cobra.Command {
 	var w waiting
 	var moment string
 	cmd := &cobra.Command{
-		Use: "verify [NAME]", Short: "Run a release's verify hooks again, or others that failed", Args: cobra.MaximumNArgs(1),
+		Use: "verify [NAME]", Short: "Run a release's verify hooks again, or others that failed", Args: oneName,
+		ValidArgsFunction: a.releases("Previewing", "Settling"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, s, err := a.statusOf(cmd.Context())
 			if err != nil {
@@ -367,6 +367,7 @@ func (a *app) releaseVerify() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&moment, "moment", "verify", "whose hooks: verify, settle, rollback or abort")
+	words(cmd, "moment", "verify", "settle", "rollback", "abort")
 	c.register(cmd, false)
 	w.register(cmd)
 	return cmd
@@ -392,7 +393,8 @@ func (a *app) releaseRevert() *cobra.Command {
 	var w waiting
 	var as string
 	cmd := &cobra.Command{
-		Use: "revert [NAME]", Short: "Open a release of the versions that a settled one replaced", Args: cobra.MaximumNArgs(1),
+		Use: "revert [NAME]", Short: "Open a release of the versions that a settled one replaced", Args: oneName,
+		ValidArgsFunction: a.releases("Settling", "Settled"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, s, err := a.statusOf(cmd.Context())
 			if err != nil {
@@ -421,7 +423,8 @@ func (a *app) releaseSettle() *cobra.Command {
 	var c changing
 	var w waiting
 	cmd := &cobra.Command{
-		Use: "settle [NAME]", Short: "End a release's rollback window: what it replaced drains and stops", Args: cobra.MaximumNArgs(1),
+		Use: "settle [NAME]", Short: "End a release's rollback window: what it replaced drains and stops", Args: oneName,
+		ValidArgsFunction: a.releases("Live"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.mayAsk(&c, "settle"); err != nil {
 				return err
@@ -459,7 +462,8 @@ func (a *app) releaseSettle() *cobra.Command {
 func (a *app) releaseAbort() *cobra.Command {
 	var c changing
 	cmd := &cobra.Command{
-		Use: "abort [NAME]", Short: "End a release; a live one is rolled back first", Args: cobra.MaximumNArgs(1),
+		Use: "abort [NAME]", Short: "End a release; a live one is rolled back first", Args: oneName,
+		ValidArgsFunction: a.releases("Preparing", "Previewing", "Canary", "Live", "Failed"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.mayAsk(&c, "abort"); err != nil {
 				return err
@@ -495,7 +499,8 @@ func (a *app) promoteCommand() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
 		Use: "promote [NAME]", Short: "Make a release what ordinary requests get: all of its services at once",
-		Args: cobra.MaximumNArgs(1),
+		Args:              oneName,
+		ValidArgsFunction: a.releases("Previewing", "Canary"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.mayAsk(&c, "promote"); err != nil {
 				return err
@@ -543,7 +548,8 @@ func (a *app) rollbackCommand() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
 		Use: "rollback [NAME]", Short: "Put back what served before a release: all of its services at once",
-		Args: cobra.MaximumNArgs(1),
+		Args:              oneName,
+		ValidArgsFunction: a.releases("Live", "Canary"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.mayAsk(&c, "rollback"); err != nil {
 				return err

@@ -2,12 +2,16 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,11 +26,12 @@ type app struct {
 	state  string
 	server string
 	token  string
+	caFile string
 	output string
 }
 
-func newRoot(env *Env) *cobra.Command {
-	a := &app{env: env}
+func (a *app) root() *cobra.Command {
+	env := a.env
 	root := &cobra.Command{
 		Use:   "greenroom",
 		Short: "Releases without maintenance windows, for fleets of microservices",
@@ -38,8 +43,6 @@ Begin with:  greenroom demo      a whole fleet, a release, a tour
              greenroom init      a first greenroom.yaml for your own services`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          noArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if a.output != "text" && a.output != "json" {
 				return badInput("-o %s: write -o text or -o json", a.output)
@@ -57,7 +60,9 @@ Begin with:  greenroom demo      a whole fleet, a release, a tour
 	flags.StringVar(&a.state, "state", env.Getenv("GREENROOM_STATE"), "folder of what greenroom keeps (GREENROOM_STATE; default "+filepath.Join("…", "greenroom")+" of the user)")
 	flags.StringVar(&a.server, "server", env.Getenv("GREENROOM_SERVER"), "URL of a greenroom elsewhere (GREENROOM_SERVER)")
 	flags.StringVar(&a.token, "token", "", "API token for --server (GREENROOM_TOKEN)")
+	flags.StringVar(&a.caFile, "ca-file", env.Getenv("GREENROOM_CA_FILE"), "PEM file of the authority that signed the certificate of --server (GREENROOM_CA_FILE)")
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
+	words(root, "output", "text", "json")
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a fleet:"}, &cobra.Group{ID: "release", Title: "Release:"},
 		&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "access", Title: "Let in:"})
 	for group, commands := range map[string][]*cobra.Command{
@@ -71,8 +76,8 @@ Begin with:  greenroom demo      a whole fleet, a release, a tour
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(a.versionCommand(), a.demoServiceCommand())
-	return root
+	root.SetCompletionCommandGroupID("access")
+	return group(root, a.versionCommand(), a.demoServiceCommand())
 }
 
 // stateFolder is the folder of --state, or the user's own.
@@ -103,7 +108,11 @@ func (a *app) client() (*client.Client, error) {
 		if token == "" {
 			return nil, badInput("--server needs an API token: --token or GREENROOM_TOKEN (greenroom token create makes one on the server's machine)")
 		}
-		c, err := client.Remote(a.server, token, nil)
+		transport, err := trusting(a.caFile)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		c, err := client.Remote(a.server, token, transport)
 		if err != nil {
 			return nil, &usageError{err}
 		}
@@ -114,6 +123,29 @@ func (a *app) client() (*client.Client, error) {
 		return nil, err
 	}
 	return client.Socket(socketPath(state)), nil
+}
+
+// trusting is a transport that trusts the authorities in a file besides the
+// system's; nil without one.
+func trusting(caFile string) (http.RoundTripper, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate authority: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", caFile)
+	}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+	}, nil
 }
 
 // json reports whether the answer is for a program.
@@ -138,9 +170,15 @@ func (a *app) printJSON(v any) error {
 	return nil
 }
 
-// note tells a person something that is no part of the answer.
+// note tells a person something that is no part of the answer, and a program
+// in a line of JSON of its own.
 func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.env.Stderr, format+"\n", args...)
+	text := fmt.Sprintf(format, args...)
+	if a.json() {
+		line, _ := json.Marshal(map[string]string{"note": strings.TrimSpace(text)}) // strings always encode
+		text = string(line)
+	}
+	fmt.Fprintln(a.env.Stderr, text)
 }
 
 // changing are the flags of commands that change something.

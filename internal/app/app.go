@@ -116,7 +116,11 @@ func New(o Options) (_ *App, err error) {
 	if err := a.listen(gw, f, meters.Handler()); err != nil {
 		return nil, err
 	}
-	if a.local, err = local.New(local.Options{Dir: a.path("services"), Shim: o.Shim, Log: o.Log, Changed: a.worldChanged}); err != nil {
+	a.local, err = local.New(local.Options{
+		Dir: a.path("services"), Shim: o.Shim, Log: o.Log, Changed: a.worldChanged,
+		Busy: func(version, instance string) bool { return a.platform.busy(version, instance) }, // of what platform runs
+	})
+	if err != nil {
 		return nil, err
 	}
 	a.onClose(a.local.Close)

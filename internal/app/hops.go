@@ -136,6 +136,14 @@ func (h *hops) ready(version string, instances []forward.Instance) {
 	}
 }
 
+// busy reports whether requests are under way on an instance.
+func (h *hops) busy(version, instance string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, ok := h.pools[version]
+	return ok && p.Busy(instance)
+}
+
 // forget drops the pool of a version that is gone.
 func (h *hops) forget(version string) {
 	h.mu.Lock()

@@ -189,6 +189,13 @@ func (p *platform) Observe() map[string]release.VersionStatus {
 	return out
 }
 
+// busy reports whether requests are under way on an instance that is to end.
+// None begins there afterwards: it is no longer called ready by then.
+func (p *platform) busy(version, instance string) bool {
+	p.refresh()
+	return p.hops.busy(version, instance)
+}
+
 // refresh fills the pools with what is ready now, and returns what it saw.
 func (p *platform) refresh() map[string]local.Status {
 	p.filling.Lock()

@@ -179,17 +179,17 @@ func TestAppliedHealthIsUsed(t *testing.T) {
 }
 
 // TestScaledDownInstanceEndsItsRequests takes instances away that work on
-// requests.
+// requests, and that a SIGTERM would end in the middle of them.
 func TestScaledDownInstanceEndsItsRequests(t *testing.T) {
 	t.Parallel()
-	scaled := strings.Replace(one, "run: {", "run: {replicas: 3, ", 1)
-	s := newSystem(t, scaled).start()
+	abrupt := strings.Replace(strings.Replace(one, "3s", "60s", 1), "VERSION: v1", "VERSION: v1, ABRUPT: '1'", 1)
+	s := newSystem(t, strings.Replace(abrupt, "run: {", "run: {replicas: 3, ", 1)).start()
 	g := newGate(t)
 	var held []<-chan answer
 	for range 9 { // least-loaded of two: each of the three has some
 		held = append(held, g.hold(s))
 	}
-	s.must("fleet", "apply", "--yes", "-f", s.write("less.yaml", one))
+	s.must("fleet", "apply", "--yes", "-f", s.write("less.yaml", abrupt))
 	s.eventually("one takes requests", func() error {
 		if v := s.status().Services[0].Versions[0]; v.Ready != 1 {
 			return fmt.Errorf("%d do", v.Ready)
@@ -198,6 +198,9 @@ func TestScaledDownInstanceEndsItsRequests(t *testing.T) {
 	})
 	for range 20 {
 		s.answers("web=v1")
+	}
+	if n := len(s.services()); n != 3 {
+		t.Errorf("%d services run, and each of 3 works on a request", n)
 	}
 	close(g.open)
 	for _, one := range held {

@@ -67,8 +67,9 @@ type Pool struct {
 	inFlight atomic.Int64
 	current  atomic.Pointer[[]*instance]
 
-	mu     sync.Mutex // serializes Set and Close
-	closed bool
+	mu       sync.Mutex // serializes Set and Close
+	closed   bool
+	retiring []*instance // removed, with requests under way when last looked at
 }
 
 // NewPool returns a pool without instances. Service and version are named in
@@ -122,8 +123,26 @@ func (p *Pool) replace(instances []Instance) {
 	for _, i := range old {
 		if !slices.Contains(next, i) {
 			i.retire()
+			p.retiring = append(p.retiring, i)
 		}
 	}
+	p.forgetIdle()
+}
+
+// forgetIdle drops removed instances whose last request has ended. Callers hold
+// mu.
+func (p *Pool) forgetIdle() {
+	p.retiring = slices.DeleteFunc(p.retiring, func(i *instance) bool { return i.load.Load() == 0 })
+}
+
+// Busy reports whether requests are under way on an instance, by its ID, also
+// after it was removed.
+func (p *Pool) Busy(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forgetIdle()
+	busy := func(i *instance) bool { return i.ID == id && i.load.Load() > 0 }
+	return slices.ContainsFunc(p.retiring, busy) || slices.ContainsFunc(*p.current.Load(), busy)
 }
 
 // Ready returns how many instances requests are spread over.

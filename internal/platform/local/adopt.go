@@ -90,10 +90,10 @@ func (p *Platform) adoptInstance(v *version, i *instance, rec startRecord) {
 		i.checks = v.spec.Service.Health.Failures - 1
 	}
 	if order, ok := readStop(i.dir, rec.Start); ok && !i.stopping {
-		p.stopInstance(i, order.Drain)
+		p.stopInstance(i, order.Drain, 0)
 	}
 	if v.stopped {
-		p.stopInstance(i, v.spec.Service.Drain)
+		p.stopInstance(i, v.spec.Service.Drain, 0)
 	}
 	if l.shim != nil {
 		p.log.Info("adopted instance", "version", v.id, "instance", i.id, "pid", i.pid)

@@ -32,6 +32,17 @@ func (e Exit) String() string {
 	return s
 }
 
+// busyEvery is how often it is asked whether requests are still under way.
+const busyEvery = 10 * time.Millisecond
+
+// mayStop reports whether nothing speaks against passStop.
+func (p *Platform) mayStop(v *version, i *instance) bool {
+	p.mu.Lock()
+	waits := i.stopping && time.Now().Before(i.idleBy)
+	p.mu.Unlock()
+	return !waits || p.busy == nil || !p.busy(v.id, i.id)
+}
+
 // passStop makes the shim stop its process, if that was asked for.
 func (p *Platform) passStop(i *instance, l *life) {
 	p.mu.Lock()

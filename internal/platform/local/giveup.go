@@ -85,7 +85,7 @@ func (p *Platform) fail(v *version, era int, i *instance, why string) {
 	p.log.Warn("version failed", "version", v.id, "reason", why)
 	if v.dir != "" {
 		for _, i := range v.instances {
-			p.stopInstance(i, v.spec.Service.Drain)
+			p.stopInstance(i, v.spec.Service.Drain, 0)
 		}
 	}
 	p.touch()

@@ -30,6 +30,7 @@ type instance struct {
 	done       chan struct{} // closed when that goroutine ends
 	quit       context.CancelFunc
 	stopping   bool      // asked to stop
+	idleBy     time.Time // when it is told to end though requests are under way, if stopping
 	stopBy     time.Time // when it is killed, if stopping
 	state      State
 	addr       string
@@ -118,9 +119,11 @@ func (i *instance) live(l *life) {
 	i.startedAt = l.running.At
 }
 
-// stopInstance asks for the instance's end. Callers hold mu.
-func (p *Platform) stopInstance(i *instance, drain time.Duration) {
-	by := time.Now().Add(max(drain, 0))
+// stopInstance asks for the instance's end; requests under way may put off its
+// SIGTERM by idle. Callers hold mu.
+func (p *Platform) stopInstance(i *instance, drain, idle time.Duration) {
+	now := time.Now()
+	by := now.Add(max(drain, 0))
 	if i.dir == "" {
 		i.end()
 		i.state = Exited
@@ -130,7 +133,7 @@ func (p *Platform) stopInstance(i *instance, drain time.Duration) {
 	if !i.active || i.stopping && !by.Before(i.stopBy) {
 		return
 	}
-	i.stopping, i.stopBy = true, by
+	i.stopping, i.idleBy, i.stopBy = true, now.Add(idle), by
 	i.state = Stopping
 	select {
 	case i.wake <- struct{}{}:
@@ -221,13 +224,18 @@ func (p *Platform) watch(v *version, i *instance, l *life) bool {
 	go func() { p.checkHealth(ctx, v, i); close(checked) }()
 	defer func() { cancel(); <-checked }()
 
-	p.passStop(i, l)
 	for {
+		var again <-chan time.Time
+		if p.mayStop(v, i) {
+			p.passStop(i, l)
+		} else {
+			again = time.After(busyEvery)
+		}
 		select {
 		case <-l.shim.done:
 			return p.ctx.Err() == nil
 		case <-i.wake:
-			p.passStop(i, l)
+		case <-again:
 		case <-p.ctx.Done():
 			return false
 		}

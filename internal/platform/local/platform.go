@@ -51,12 +51,18 @@ var ErrClosed = errors.New("platform is closed")
 
 // Options are what a Platform needs from outside.
 type Options struct {
-	Dir      string       // own folder, made with mode 0700 where missing
-	Shim     []string     // argv that ends in ShimMain; the folder of an instance is appended; Shim[0] is an absolute path
-	Log      *slog.Logger // nil: none
-	Changed  func()       // called, by one goroutine at a time, soon after Observe would answer otherwise; nil: not called
-	LogBytes int64        // of one log file of one instance; 0: DefaultLogBytes
-	LogKeep  int          // log files per instance, the one written to included; 0: DefaultLogKeep
+	Dir     string       // own folder, made with mode 0700 where missing
+	Shim    []string     // argv that ends in ShimMain; the folder of an instance is appended; Shim[0] is an absolute path
+	Log     *slog.Logger // nil: none
+	Changed func()       // called, by one goroutine at a time, soon after Observe would answer otherwise; nil: not called
+	// Busy reports whether requests are under way on an instance that Stop or
+	// fewer replicas take away, after making sure that no more begin there. The
+	// instance gets its SIGTERM when it is not or when half of its drain is over,
+	// since a process need not know how to end what it has begun. It is asked over
+	// and over; nil: never.
+	Busy     func(version, instance string) bool
+	LogBytes int64 // of one log file of one instance; 0: DefaultLogBytes
+	LogKeep  int   // log files per instance, the one written to included; 0: DefaultLogKeep
 }
 
 // Platform runs versions. Its methods may be called by several goroutines.
@@ -65,6 +71,7 @@ type Platform struct {
 	shim     []string
 	log      *slog.Logger
 	changed  func()
+	busy     func(version, instance string) bool
 	logBytes int64
 	logKeep  int
 
@@ -96,7 +103,7 @@ func New(o Options) (*Platform, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Platform{
-		dir: dir, shim: o.Shim, log: o.Log, changed: o.Changed, logBytes: o.LogBytes, logKeep: o.LogKeep,
+		dir: dir, shim: o.Shim, log: o.Log, changed: o.Changed, busy: o.Busy, logBytes: o.LogBytes, logKeep: o.LogKeep,
 		ctx: ctx, cancel: cancel,
 		dirty: make(chan struct{}, 1), forking: make(chan struct{}, 8),
 		versions: make(map[string]*version), ports: make(map[int]string),
@@ -197,7 +204,7 @@ func (p *Platform) StopAll(ctx context.Context) error {
 				ended = append(ended, i.done)
 			}
 		}
-		p.stop(v, v.spec.Service.Drain)
+		p.stop(v, v.spec.Service.Drain, 0)
 	}
 	p.mu.Unlock()
 	for n, done := range ended {
@@ -213,7 +220,7 @@ func (p *Platform) StopAll(ctx context.Context) error {
 func (p *Platform) killAll(ctx context.Context, ended []<-chan struct{}) error {
 	p.mu.Lock()
 	for _, v := range p.versions {
-		p.stop(v, 0)
+		p.stop(v, 0, 0)
 	}
 	p.mu.Unlock()
 	patience := time.After(10 * time.Second)

@@ -195,7 +195,7 @@ func (p *Platform) reconcile(v *version) {
 			return cmp.Compare(a.slot, b.slot)
 		})
 		for _, i := range active[want:] {
-			p.stopInstance(i, v.spec.Service.Drain)
+			p.stopInstance(i, v.spec.Service.Drain, v.spec.Service.Drain/2)
 		}
 	}
 	p.noteReady(v)
@@ -253,11 +253,11 @@ func (p *Platform) Stop(version string, drain time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if v := p.versions[version]; v != nil && !p.closed {
-		p.stop(v, drain)
+		p.stop(v, drain, drain/2)
 	}
 }
 
-func (p *Platform) stop(v *version, drain time.Duration) {
+func (p *Platform) stop(v *version, drain, idle time.Duration) {
 	v.stopTimer()
 	if !v.stopped {
 		v.stopped = true
@@ -267,7 +267,7 @@ func (p *Platform) stop(v *version, drain time.Duration) {
 		p.log.Info("stopping version", "version", v.id, "drain", drain)
 	}
 	for _, i := range v.instances {
-		p.stopInstance(i, drain)
+		p.stopInstance(i, drain, idle)
 	}
 	p.touch()
 }

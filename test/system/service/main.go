@@ -9,6 +9,7 @@
 //	LISTEN         listens there instead of on PORT
 //	BROKEN         its health check answers 500
 //	STUBBORN       ignores SIGTERM
+//	ABRUPT         dies of SIGTERM at once, whatever it is working on
 //	WORKER         works in the background while on stage, and writes it down there
 //
 // Its arguments mean nothing; the tests find its processes by them.
@@ -50,7 +51,11 @@ func main() {
 func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if os.Getenv("STUBBORN") != "" {
+	switch {
+	case os.Getenv("ABRUPT") != "":
+		stop()
+		ctx = context.Background()
+	case os.Getenv("STUBBORN") != "":
 		stop()
 		signal.Ignore(syscall.SIGTERM)
 		ctx = context.Background()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -132,7 +133,7 @@ type staged struct {
 	demoFleet
 	api  *client.Client
 	edge string // URL, as this machine reaches it
-	f    documents
+	docs documents
 }
 
 // stageDemo runs a demo fleet for as long as play plays.
@@ -151,27 +152,31 @@ func (a *app) stageDemo(ctx context.Context, f demoFleet, play func(context.Cont
 	}
 	defer log.Close()
 
-	played := make(chan struct{})
-	began := false
+	playing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var plays sync.WaitGroup
+	var mu sync.Mutex // keeps play from beginning when everything has ended
 	err = a.run(ctx, serving{
 		state: f.state, fleet: &resolved, log: slog.New(slog.NewTextHandler(log, nil)), accessLog: log,
 		ready: func(api *client.Client, g *greenroom.App) error {
-			began = true
-			defer close(played)
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			if err := play(ctx, &staged{demoFleet: f, api: api, edge: g.EdgeURL(), f: docs}); err != nil {
+			mu.Lock()
+			if playing.Err() != nil {
+				mu.Unlock()
+				return errEnough
+			}
+			plays.Add(1)
+			mu.Unlock()
+			defer plays.Done()
+			if err := play(playing, &staged{demoFleet: f, api: api, edge: g.EdgeURL(), docs: docs}); err != nil && playing.Err() == nil {
 				return err
 			}
-			return errEnough
+			return errEnough // an end that was asked for is no failure
 		},
 	})
-	if began {
-		<-played // nothing is printed, and no request sent, once this returns
-	}
-	if ctx.Err() != nil {
-		return nil // it was asked to end, and what broke off by that is no failure
-	}
+	mu.Lock()
+	cancel()
+	mu.Unlock()
+	plays.Wait() // nothing is printed, and no request sent, once this returns
 	if err != nil {
 		a.note("%s", lastLines(log.Name(), 10))
 	}
@@ -224,12 +229,12 @@ func (s *staged) ready(ctx context.Context) error {
 
 // open opens the release and waits for its preview.
 func (s *staged) open(ctx context.Context) error {
-	data, err := os.ReadFile(s.f.release)
+	data, err := os.ReadFile(s.docs.release)
 	if err != nil {
 		return fmt.Errorf("read the release: %w", err)
 	}
 	if _, err := s.api.OpenRelease(ctx, client.Open{Document: client.Document{
-		Name: s.f.release, Dir: filepath.Dir(s.f.release), Data: string(data),
+		Name: s.docs.release, Dir: filepath.Dir(s.docs.release), Data: string(data),
 	}}); err != nil {
 		return err
 	}

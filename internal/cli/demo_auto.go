@@ -30,6 +30,7 @@ func (a *app) demoAuto(ctx context.Context, o demoOptions, folder string, at dem
 		return story.play(ctx)
 	})
 	if err == nil && o.controls && ctx.Err() == nil {
+		f.Control = &controlFigures{}
 		show.say("the control: a service that passes no stamp on")
 		control := demoFleet{
 			state: filepath.Join(folder, "control"), at: at,
@@ -47,12 +48,12 @@ func (a *app) demoAuto(ctx context.Context, o demoOptions, folder string, at dem
 	if ctx.Err() != nil {
 		return &codedError{errors.New("it was interrupted, and proves nothing"), Failed}
 	}
-	return a.verdict(f)
+	return a.verdict(f, o.requests)
 }
 
 // verdict tells the figures, and fails if they are not what they must be.
-func (a *app) verdict(f *figures) error {
-	f.judge()
+func (a *app) verdict(f *figures, requests int64) error {
+	f.judge(requests)
 	if err := a.print(f, func(w io.Writer) { f.print(w) }); err != nil {
 		return err
 	}

@@ -34,10 +34,8 @@ func (c *demoControl) play(ctx context.Context) error {
 	if err := c.open(ctx); err != nil {
 		return err
 	}
-	out := &controlFigures{}
-	c.figures.Control = out
 	for _, step := range []func(context.Context, *controlFigures) error{c.preview, c.refused, c.named, c.switching, c.steady} {
-		if err := step(ctx, out); err != nil {
+		if err := step(ctx, c.figures.Control); err != nil {
 			return fmt.Errorf("the control: %w", err)
 		}
 	}

@@ -28,6 +28,7 @@ type step struct {
 	title   string
 	text    string
 	command string // "" where there is nothing to do
+	traffic bool   // from here on there are users
 	do      func(context.Context) error
 	look    string // what to look at afterwards
 }
@@ -76,7 +77,7 @@ To try commands yourself, in another terminal:
   export GREENROOM_STATE=%s
   greenroom status --watch
 
-`, t.f.fleet, t.f.release, t.state)
+`, t.docs.fleet, t.docs.release, t.state)
 }
 
 // steps are the stops of the tour, in order.
@@ -84,11 +85,11 @@ func (t *tour) steps() []step {
 	return []step{{
 		title: "The app",
 		text:  "Open the page and leave it open. It is violet: version 1 of everything, and\nwhat ordinary users get. Its foot names the services that it came through.",
-		look:  t.at.public,
+		look:  t.address(),
 	}, {
 		title:   "Open a release",
 		text:    "r2 brings new versions of five services at once; the sixth, api, stays. They\nstart beside what serves. Users get nothing of it, and nothing is replaced.",
-		command: "greenroom release open -f " + t.f.release,
+		command: "greenroom release open -f " + t.docs.release,
 		do:      t.opened,
 		look:    "Reload the page: it is as it was.",
 	}, {
@@ -101,6 +102,7 @@ func (t *tour) steps() []step {
 		title:   "Promote",
 		text:    "All five go live as one, in one step. Requests under way end on the versions\nthat they began on. A little traffic of users runs from here on; watch it.",
 		command: "greenroom promote r2",
+		traffic: true,
 		do:      t.promoted,
 		look:    "Reload the first browser: green. The versions before are kept warm.",
 	}, {
@@ -116,6 +118,26 @@ func (t *tour) steps() []step {
 		do:      t.settled,
 		look:    "greenroom status shows one version of each service, and events what happened.",
 	}}
+}
+
+// address is where the page is, for a phone too if one can get there.
+func (t *tour) address() string {
+	if !t.at.network || !t.a.env.Terminal {
+		return t.at.public
+	}
+	return t.at.public + "\n\n" + t.drawn(t.at.public)
+}
+
+// drawn is a link as a QR code, or why there is none.
+func (t *tour) drawn(link string) string {
+	code, columns, err := pass.QR(link)
+	switch {
+	case err != nil:
+		return "There is no QR code: " + err.Error()
+	case columns > t.a.env.Width():
+		return fmt.Sprintf("A terminal of %d columns would show it as a QR code too.", columns)
+	}
+	return strings.TrimSuffix(code, "\n")
 }
 
 // tell prints the steps for somebody who types the commands.
@@ -142,6 +164,9 @@ func (t *tour) head(i int, s step) {
 func (t *tour) walk(ctx context.Context) error {
 	for i, s := range t.steps() {
 		t.head(i, s)
+		if s.traffic {
+			t.traffic = newDemoTraffic(ctx, t.edge)
+		}
 		if s.do != nil {
 			fmt.Fprintf(t.out, "\n  $ %s\n\n", s.command)
 			if err := t.wait(ctx, "Enter does it, q ends"); err != nil {
@@ -221,16 +246,7 @@ func (t *tour) passed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "%s\n", p.Link)
-	code, columns, err := pass.QR(p.Link)
-	switch {
-	case err != nil:
-		return err
-	case columns > t.a.env.Width():
-		fmt.Fprintf(t.out, "\nA terminal of %d columns would show it as a QR code too.\n", columns)
-	default:
-		fmt.Fprintf(t.out, "\n%s", code)
-	}
+	fmt.Fprintf(t.out, "%s\n\n%s\n", p.Link, t.drawn(p.Link))
 	if !t.at.network {
 		fmt.Fprintln(t.out, "\nFor a phone on the same network: greenroom demo --listen 0.0.0.0:8080")
 	}
@@ -238,9 +254,6 @@ func (t *tour) passed(ctx context.Context) error {
 }
 
 func (t *tour) promoted(ctx context.Context) error {
-	if t.traffic == nil {
-		t.traffic = newDemoTraffic(ctx, t.edge)
-	}
 	began := time.Now()
 	done, err := t.api.Promote(ctx, demoRelease, client.Promote{})
 	return t.told(done, began, err)

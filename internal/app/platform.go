@@ -80,7 +80,7 @@ func (p *platform) Run(ctx context.Context, rec controller.Record, version strin
 	p.mu.Lock()
 	p.replicas[version] = replicas
 	p.mu.Unlock()
-	p.refresh()
+	p.fill(version)
 	return nil
 }
 
@@ -192,8 +192,17 @@ func (p *platform) Observe() map[string]release.VersionStatus {
 // busy reports whether requests are under way on an instance that is to end.
 // None begins there afterwards: it is no longer called ready by then.
 func (p *platform) busy(version, instance string) bool {
-	p.refresh()
+	p.fill(version)
 	return p.hops.busy(version, instance)
+}
+
+// fill fills a version's pool with what is ready now.
+func (p *platform) fill(version string) {
+	p.filling.Lock()
+	defer p.filling.Unlock()
+	if s, ok := p.local.ObserveVersion(version); ok && !s.Stopping {
+		p.hops.ready(version, readyInstances(s))
+	}
 }
 
 // refresh fills the pools with what is ready now, and returns what it saw.

@@ -193,6 +193,18 @@ func (p *Platform) Observe() map[string]Status {
 	return all
 }
 
+// ObserveVersion returns what Observe does of one version, at a cost that does
+// not depend on how many there are.
+func (p *Platform) ObserveVersion(id string) (Status, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v, ok := p.versions[id]
+	if !ok {
+		return Status{}, false
+	}
+	return v.status(), true
+}
+
 // StopAll drains and stops every version and returns when no process is left.
 // When ctx ends first, what still runs is killed and the error is ctx's.
 func (p *Platform) StopAll(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
@@ -78,13 +79,12 @@ func setBaggage(h http.Header, stamp, trail string) {
 }
 
 // foreignMember reports whether a member is well-formed and not one of ours.
-// Our names are taken in any case: some services fold it.
 func foreignMember(member string) bool {
 	key, value, ok := splitMember(member)
 	if !ok || !httpguts.ValidHeaderFieldName(key) || !baggageValue(value) {
 		return false
 	}
-	if strings.EqualFold(key, stampMember) || strings.EqualFold(key, trailMember) {
+	if readsAsOurs(key) {
 		return false
 	}
 	_, properties, _ := strings.Cut(member, ";")
@@ -99,6 +99,31 @@ func foreignMember(member string) bool {
 	}
 	return true
 }
+
+// readsAsOurs reports whether some service could read a key as one of ours, or
+// could not read it at all. The specification lets nobody decode a key, but
+// OpenTelemetry does in several languages, some of them as forms are decoded
+// and with a trim afterwards, and then passes it on decoded: to the next hop it
+// is a stamp. Each hop may do it once more.
+func readsAsOurs(key string) bool {
+	for {
+		name := strings.TrimFunc(key, blank)
+		if strings.EqualFold(name, stampMember) || strings.EqualFold(name, trailMember) {
+			return true
+		}
+		decoded, err := url.QueryUnescape(key)
+		if err != nil {
+			return true
+		}
+		if decoded == key {
+			return false
+		}
+		key = decoded
+	}
+}
+
+// blank reports whether r is trimmed off by one language or another.
+func blank(r rune) bool { return r <= ' ' || unicode.IsSpace(r) || r == '\uFEFF' }
 
 // baggageValue reports whether s is a value by the grammar of W3C baggage,
 // with complete percent escapes of valid UTF-8.

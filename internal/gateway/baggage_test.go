@@ -20,6 +20,10 @@ func TestSetBaggage(t *testing.T) {
 		{"others keep their bytes and order", []string{"b=2;p=1;q , a=%C3%A4"}, "", "greenroom.release=r42,b=2;p=1;q,a=%C3%A4"},
 		{"several lines", []string{"a=1", "b=2"}, "", "greenroom.release=r42,a=1,b=2"},
 		{"foreign stamps, any case, spaces, properties", []string{"greenroom.release=x, Greenroom.Release=y,greenroom.release =z;p,a=1", "greenroom.release=w"}, "", "greenroom.release=r42,a=1"},
+		{"foreign stamps in the clothes of others", []string{
+			"greenroom%2Erelease=x,%67reenroom.release=y,greenroom.release+=z,+greenroom.release=w",
+			"greenroom%252Erelease=x,%20greenroom.release=y,greenroom.release%C2%A0=z,greenroom.release%1F=w,%47reenroom%2etrail=v,a%zz=1,a%41+b=1",
+		}, "", "greenroom.release=r42,a%41+b=1"},
 		{"a foreign trail", []string{"a=1,greenroom.trail=AAAA"}, "", "greenroom.release=r42,a=1"},
 		{"our trail", []string{"a=1"}, "T", "greenroom.release=r42,greenroom.trail=T,a=1"},
 		{"malformed members", []string{`a,b="x",c=%zz,d=%ff,=e, ,f=1 2,g=ok,h=1;=x`}, "", "greenroom.release=r42,g=ok"},

@@ -147,8 +147,12 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 	return nil, c.problemOf(resp)
 }
 
-// bare returns what is behind an *url.Error, whose text repeats the URL.
+// bare returns what is behind errors whose texts repeat the address.
 func bare(err error) error {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return dial.Err
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		return u.Err

@@ -231,7 +231,16 @@ type FleetChange struct {
 type Fleet struct {
 	Name     string  `json:"name"`
 	Document string  `json:"document" doc:"A Fleet document that would start what serves now"`
+	Routes   []Route `json:"routes" doc:"The first that fits a request takes it"`
 	Serving  Serving `json:"serving"`
+}
+
+// Route says which requests a service gets.
+type Route struct {
+	Host    string   `json:"host,omitempty" doc:"Exact, or *.suffix; any when empty"`
+	Path    string   `json:"path,omitempty" doc:"Prefix by whole segments; any when empty"`
+	Methods []string `json:"methods,omitempty" doc:"Any when empty"`
+	Service string   `json:"service"`
 }
 
 // MintPass asks for a pass.

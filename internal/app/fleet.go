@@ -70,7 +70,11 @@ func (a *App) Fleet(context.Context) (client.Fleet, error) {
 	if err != nil {
 		return client.Fleet{}, fmt.Errorf("write the fleet as a document: %w", err)
 	}
-	return client.Fleet{Name: rec.Fleet.Name, Document: string(document), Serving: serving(rec.State)}, nil
+	out := client.Fleet{Name: rec.Fleet.Name, Document: string(document), Routes: []client.Route{}, Serving: serving(rec.State)}
+	for _, r := range rec.Fleet.Edge.Routes {
+		out.Routes = append(out.Routes, client.Route{Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service})
+	}
+	return out, nil
 }
 
 // ApplyFleet applies what a Fleet document may change while the fleet runs.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -64,13 +65,17 @@ func (a *app) fleetCommand() *cobra.Command {
 
 func (a *app) fleetShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show", Short: "Show the fleet's services and what serves", Args: noArgs,
+		Use: "show", Short: "Show the fleet's routes, its services and what serves", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, s, err := a.statusOf(cmd.Context())
+			api, s, err := a.statusOf(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return a.print(s, func(w io.Writer) { printStatus(w, s) })
+			f, err := api.Fleet(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.print(f, func(w io.Writer) { printFleet(w, f, s) })
 		},
 	}
 }
@@ -97,7 +102,8 @@ func (a *app) fleetDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "diff -f FILE", Short: "Show what a Fleet document would change", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.applyFleet(cmd, file, client.FleetApply{Asked: client.Asked{DryRun: true}})
+			_, err := a.applyFleet(cmd.Context(), file, client.FleetApply{Asked: client.Asked{DryRun: true}}, a.printFleetChange)
+			return err
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "Fleet document; - for standard input")
@@ -119,14 +125,17 @@ live at once.`,
 				return err
 			}
 			if !c.yes && !c.dryRun {
-				if err := a.applyFleet(cmd, file, client.FleetApply{Asked: client.Asked{DryRun: true}, Adopt: adopt}); err != nil {
+				would, err := a.applyFleet(cmd.Context(), file, client.FleetApply{Asked: client.Asked{DryRun: true}, Adopt: adopt},
+					func(c client.FleetChange) error { printFleetChange(a.screen(a.env.Stderr), c); return nil })
+				if err != nil || len(would.Applied)+len(would.Versions) == 0 {
 					return err
 				}
 				if err := a.confirm(cmd.Context(), &c, "Apply this?"); err != nil {
 					return err
 				}
 			}
-			return a.applyFleet(cmd, file, client.FleetApply{Asked: c.asked(), Adopt: adopt})
+			_, err := a.applyFleet(cmd.Context(), file, client.FleetApply{Asked: c.asked(), Adopt: adopt}, a.printFleetChange)
+			return err
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "Fleet document; - for standard input")
@@ -135,22 +144,26 @@ live at once.`,
 	return cmd
 }
 
-func (a *app) applyFleet(cmd *cobra.Command, file string, in client.FleetApply) error {
+func (a *app) applyFleet(ctx context.Context, file string, in client.FleetApply, show func(client.FleetChange) error) (client.FleetChange, error) {
 	if file == "" {
-		return badInput("name the document with -f")
+		return client.FleetChange{}, badInput("name the document with -f")
 	}
 	api, err := a.client()
 	if err != nil {
-		return err
+		return client.FleetChange{}, err
 	}
 	if in.Document, err = a.readDocument(file); err != nil {
-		return err
+		return client.FleetChange{}, err
 	}
-	change, err := api.ApplyFleet(cmd.Context(), in)
+	change, err := api.ApplyFleet(ctx, in)
 	if err != nil {
-		return err
+		return change, err
 	}
-	return a.print(change, func(w io.Writer) { printFleetChange(w, change) })
+	return change, show(change)
+}
+
+func (a *app) printFleetChange(c client.FleetChange) error {
+	return a.print(c, func(w io.Writer) { printFleetChange(w, c) })
 }
 
 func printFleetChange(w io.Writer, c client.FleetChange) {

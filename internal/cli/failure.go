@@ -77,11 +77,15 @@ func exitCodeOf(e *client.Error) int {
 	return Failed
 }
 
-// failure is how an error is told to a program: the problem of the API where
-// it comes from there, and the exit code.
+// failure is how an error is told to a program: what a problem of the API has,
+// and the exit code.
 type failure struct {
-	Exit int `json:"exit"`
-	client.Error
+	Exit   int                    `json:"exit"`
+	Code   string                 `json:"code"`
+	Rule   string                 `json:"rule,omitempty"`
+	Detail string                 `json:"detail"`
+	Remedy string                 `json:"remedy,omitempty"`
+	Errors []client.DocumentError `json:"errors,omitempty"`
 }
 
 // codes are the words for exit codes where no problem brings its own.
@@ -95,7 +99,7 @@ func failureOf(err error) failure {
 	var documents *config.Errors
 	switch {
 	case errors.As(err, &api):
-		out.Error = *api
+		out.Code, out.Rule, out.Detail, out.Remedy, out.Errors = api.Code, api.Rule, api.Detail, api.Remedy, api.Errors
 		return out
 	case errors.As(err, &documents):
 		out.Detail = "the document is not right"
@@ -107,7 +111,7 @@ func failureOf(err error) failure {
 	default:
 		out.Detail = err.Error()
 	}
-	out.Code, out.Title, out.Remedy = codes[out.Exit], "greenroom could not do it", remedyFor(err)
+	out.Code, out.Remedy = codes[out.Exit], remedyFor(err)
 	return out
 }
 

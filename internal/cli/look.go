@@ -1,15 +1,20 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/greenroom-dev/greenroom/client"
+	greenroom "github.com/greenroom-dev/greenroom/internal/app"
+	"github.com/greenroom-dev/greenroom/internal/config"
 )
 
 func (a *app) logsCommand() *cobra.Command {
@@ -62,8 +67,7 @@ func (a *app) eventsCommand() *cobra.Command {
 				if a.json() {
 					return a.printLine(e)
 				}
-				_, err := fmt.Fprintf(a.env.Stdout, "%s  %-18s %-10s %s%s  (%s)\n",
-					e.Time.Local().Format(time.DateTime), e.Type, reasonOr(e.Release, "–"), e.Message, because(e.Why), e.Who)
+				_, err := fmt.Fprintln(a.env.Stdout, eventLine(e))
 				return err
 			}
 			if follow {
@@ -88,6 +92,11 @@ func (a *app) eventsCommand() *cobra.Command {
 	return cmd
 }
 
+func eventLine(e client.Event) string {
+	return fmt.Sprintf("%s  %-18s %-10s %s%s  (%s)",
+		e.Time.Local().Format(time.DateTime), e.Type, reasonOr(e.Release, "–"), e.Message, because(e.Why), e.Who)
+}
+
 // printLine writes v as one line of JSON.
 func (a *app) printLine(v any) error {
 	e := json.NewEncoder(a.env.Stdout)
@@ -96,34 +105,68 @@ func (a *app) printLine(v any) error {
 }
 
 func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "doctor", Short: "Look for what goes wrong, and say what to do about it", Args: noArgs,
+	var file string
+	cmd := &cobra.Command{
+		Use: "doctor [-f FILE]", Short: "Look for what goes wrong, and say what to do about it", Args: noArgs,
+		Long: `Looks for what goes wrong, and says what to do about it: versions that do not
+become ready, calls that lose the stamp, executables that changed on disk, the
+clock, limits. Where no greenroom runs it looks at what would keep one from
+starting; the document is greenroom.yaml of this folder unless -f names one.
+
+Fails (exit code 1) when there is a problem; warnings and notes are none.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var findings []client.Finding
-			api, err := a.client()
+			findings, err := a.examine(cmd.Context(), file)
 			if err != nil {
 				return err
 			}
-			found, err := api.Doctor(cmd.Context())
-			switch {
-			case errors.Is(err, client.ErrUnreachable):
-				findings = append(findings, client.Finding{Check: "server", Level: "problem", Message: err.Error(),
-					Remedy: "start it with greenroom up -f greenroom.yaml, or name its --state"})
-			case err != nil:
-				return err
-			}
-			findings = append(findings, found...)
 			if err := a.print(findings, func(w io.Writer) { printFindings(w, findings) }); err != nil {
 				return err
 			}
 			for _, f := range findings {
 				if f.Level == "problem" {
-					return &codedError{&saidError{fmt.Errorf("there are problems")}, Failed}
+					return &codedError{&saidError{errors.New("there are problems")}, Failed}
 				}
 			}
 			return nil
 		},
 	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "Fleet document to look at when no greenroom runs")
+	return cmd
+}
+
+// examine asks the server, or looks at what would keep one from starting.
+func (a *app) examine(ctx context.Context, file string) ([]client.Finding, error) {
+	api, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	found, err := api.Doctor(ctx)
+	if !errors.Is(err, client.ErrUnreachable) || a.server != "" {
+		return found, err
+	}
+	state, err := a.stateFolder()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(config.FileName); file == "" && err == nil {
+		file = config.FileName
+	}
+	findings := []client.Finding{{
+		Check: "server", Level: "note", Message: "no greenroom runs with the state in " + state,
+		Remedy: "start it with greenroom up -f " + reasonOr(file, config.FileName) + ", or name its --state",
+	}}
+	if file == "" {
+		return append(findings, greenroom.Preflight(state, nil)...), nil
+	}
+	f, err := resolveFleet(file)
+	if err != nil {
+		findings = append(findings, client.Finding{
+			Check: "document", Level: "problem", Subject: file, Message: err.Error(), Remedy: "mend it, then greenroom check -f " + file,
+		})
+		return append(findings, greenroom.Preflight(state, nil)...), nil
+	}
+	findings = append(findings, client.Finding{Check: "document", Level: "ok", Subject: file, Message: "is right"})
+	return append(findings, greenroom.Preflight(state, &f)...), nil
 }
 
 func printFindings(w io.Writer, findings []client.Finding) {
@@ -144,8 +187,9 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Show greenroom's version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return a.print(map[string]string{"version": a.env.Version}, func(w io.Writer) {
-				fmt.Fprintln(w, "greenroom "+a.env.Version)
+			about := map[string]string{"version": a.env.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+			return a.print(about, func(w io.Writer) {
+				fmt.Fprintf(w, "greenroom %s (%s, %s)\n", about["version"], about["go"], about["platform"])
 			})
 		},
 	}

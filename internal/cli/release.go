@@ -183,6 +183,8 @@ func (a *app) await(ctx context.Context, api *client.Client, name string, w wait
 	switch {
 	case errors.Is(err, errEnough):
 		return last, outcome
+	case errors.Is(err, context.Canceled):
+		return last, fmt.Errorf("interrupted; %s goes on: greenroom status --watch", name)
 	case errors.Is(err, context.DeadlineExceeded):
 		return last, &codedError{fmt.Errorf("%s is still %s after %s (%s); it goes on: greenroom status --watch", name, last.Phase, w.timeout, reasonOr(last.Reason, "no reason given")), TimedOut}
 	}
@@ -516,10 +518,8 @@ func (a *app) promoteCommand() *cobra.Command {
 				return err
 			}
 			if !c.yes && !c.dryRun && r.Phase != "Live" {
-				printServing(a.env.Stderr, s)
-				printChanges(a.env.Stderr, r)
-				printChecks(a.env.Stderr, r)
-				if err := a.confirm(ctx, &c, fmt.Sprintf("Ordinary requests will get %s. Promote it?", r.Name)); err != nil {
+				question := printPromotion(a.screen(a.env.Stderr), s, r)
+				if err := a.confirm(ctx, &c, question); err != nil {
 					return err
 				}
 			}

@@ -153,11 +153,19 @@ func (a *app) json() bool { return a.output == "json" }
 
 // print writes v as JSON, or has text write it for a person.
 func (a *app) print(v any, text func(w io.Writer)) error {
-	if !a.json() {
-		text(a.env.Stdout)
-		return nil
+	if a.json() {
+		return a.printJSON(v)
 	}
-	return a.printJSON(v)
+	text(a.screen(a.env.Stdout))
+	return nil
+}
+
+// screen is w with the terminal's columns, where a person reads it.
+func (a *app) screen(w io.Writer) io.Writer {
+	if !a.env.Terminal {
+		return w
+	}
+	return screen{w, a.env.Width()}
 }
 
 func (a *app) printJSON(v any) error {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -10,9 +11,18 @@ import (
 	"github.com/greenroom-dev/greenroom/client"
 )
 
+// screen is a terminal of so many columns, which tables keep to.
+type screen struct {
+	io.Writer
+	columns int
+}
+
 // printServing writes the line that every screen begins with.
 func printServing(w io.Writer, s client.Status) {
 	line := "Serving " + s.Serving.Release
+	if first := firstVersions(s); first != "" {
+		line += " (" + first + ")"
+	}
 	if !s.Serving.Since.IsZero() {
 		line += " since " + clock(s.Serving.Since, s.Now)
 	}
@@ -20,6 +30,27 @@ func printServing(w io.Writer, s client.Status) {
 		line += ", can be rolled back until " + clock(s.Serving.Until, s.Now) + "; before it " + s.Serving.Before
 	}
 	fmt.Fprintln(w, line)
+}
+
+// firstVersions names what serves while no release does: that it is the
+// baseline tells nobody anything.
+func firstVersions(s client.Status) string {
+	if s.Serving.Release != "baseline" {
+		return ""
+	}
+	const shown = 3
+	var names []string
+	for _, service := range s.Services {
+		for _, v := range service.Versions {
+			if v.Serving {
+				names = append(names, service.Name+" "+v.Name)
+			}
+		}
+	}
+	if more := len(names) - shown; more > 1 {
+		names = append(names[:shown], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 // clock shows a moment as people say it: the time, and the day when it is not
@@ -47,16 +78,23 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
+// table writes aligned columns, cut to the screen where there is one.
 func table(w io.Writer, header string, rows func(row func(cells ...string))) {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, header)
 	rows(func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) })
-	_ = t.Flush() // w's errors show where it is closed
+	_ = t.Flush() // a strings.Builder takes everything
+	for line := range strings.Lines(b.String()) {
+		line = strings.TrimRight(line, " \n")
+		if s, ok := w.(screen); ok {
+			line = fit(line, s.columns)
+		}
+		fmt.Fprintln(w, line)
+	}
 }
 
-func printStatus(w io.Writer, s client.Status) {
-	printServing(w, s)
-	fmt.Fprintf(w, "Edge at %s\n\n", s.EdgeURL)
+func printServices(w io.Writer, s client.Status) {
 	table(w, "SERVICE\tVERSION\tSTATE\tREADY\tRELEASE\tNOTE", func(row func(...string)) {
 		for _, service := range s.Services {
 			for _, v := range service.Versions {
@@ -64,25 +102,50 @@ func printStatus(w io.Writer, s client.Status) {
 			}
 		}
 	})
+}
+
+func printStatus(w io.Writer, s client.Status) {
+	printServing(w, s)
+	fmt.Fprintf(w, "Edge at %s\n\n", s.EdgeURL)
+	printServices(w, s)
 	if len(s.Releases) > 0 {
 		fmt.Fprintln(w)
 		printReleases(w, s)
 	}
+	warnings := slices.Clone(s.Warnings)
 	for _, d := range s.Dropped {
 		if d.Release != "" {
-			fmt.Fprintf(w, "\nWarning: %s calls %s without the stamp (%d calls, in %s): greenroom doctor\n", d.Caller, d.Callee, d.Count, d.Release)
+			warnings = append(warnings, fmt.Sprintf("%s calls %s without the stamp (%d calls, in %s): greenroom doctor", d.Caller, d.Callee, d.Count, d.Release))
 		}
 	}
-	for _, warning := range s.Warnings {
-		fmt.Fprintf(w, "\nWarning: %s\n", warning)
+	if len(warnings) > 0 {
+		fmt.Fprintln(w)
 	}
+	for _, warning := range warnings {
+		fmt.Fprintf(w, "Warning: %s\n", warning)
+	}
+}
+
+func printFleet(w io.Writer, f client.Fleet, s client.Status) {
+	printServing(w, s)
+	fmt.Fprintf(w, "Fleet %s, edge at %s\n\n", f.Name, s.EdgeURL)
+	table(w, "HOST\tPATH\tMETHODS\tSERVICE", func(row func(...string)) {
+		for _, r := range f.Routes {
+			row(reasonOr(r.Host, "any"), reasonOr(r.Path, "/"), reasonOr(strings.Join(r.Methods, ","), "any"), r.Service)
+		}
+	})
+	fmt.Fprintln(w)
+	printServices(w, s)
 }
 
 // whose says why a version is there.
 func whose(v client.Version) string {
 	words := v.Releases
-	if v.Serving {
+	switch {
+	case v.Serving:
 		words = append([]string{"serving"}, words...)
+	case len(words) == 0:
+		words = []string{"former"}
 	}
 	return strings.Join(words, ", ")
 }
@@ -202,6 +265,16 @@ func printChanges(w io.Writer, r client.Release) {
 			row(c.Service, reasonOr(c.Serving, "–"), c.To, strings.Join(fields, ", "))
 		}
 	})
+}
+
+// printPromotion shows what a promotion would change, and returns what to ask.
+func printPromotion(w io.Writer, s client.Status, r client.Release) (question string) {
+	printServing(w, s)
+	fmt.Fprintln(w)
+	printChanges(w, r)
+	printChecks(w, r)
+	fmt.Fprintln(w)
+	return fmt.Sprintf("Ordinary requests will get %s. Promote it?", r.Name)
 }
 
 func printChecks(w io.Writer, r client.Release) {

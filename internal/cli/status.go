@@ -33,7 +33,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return a.print(s, func(w io.Writer) { printStatus(w, s) })
 		},
 	}
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on showing it until interrupted")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on showing it until interrupted; with -o json a line for each change")
 	return cmd
 }
 
@@ -63,10 +63,10 @@ func (a *app) watchStatus(ctx context.Context, api *client.Client) error {
 
 func (a *app) showWatched(s client.Status) error {
 	if a.json() {
-		return a.printJSON(s)
+		return a.printLine(s)
 	}
 	var b bytes.Buffer
-	printStatus(&b, s)
+	printStatus(a.screen(&b), s)
 	if !a.env.Terminal {
 		_, err := fmt.Fprintf(a.env.Stdout, "%s\n", b.String())
 		return err

@@ -40,8 +40,12 @@ Without -f it runs the fleet that the state folder knows.
 A Fleet's versions are only the first. Where the document differs from what
 serves, the state decides: settings are applied, changed versions are not.
 
-Ctrl-C and SIGTERM drain and stop the services. What a killed greenroom left
-running is adopted, and goes on without a restart.`,
+Ctrl-C and SIGTERM drain and stop the services; greenroom down --leave-services
+leaves them. What a greenroom left running, and what a killed one did, is adopted
+and goes on without a restart.
+
+Request lines go to standard output, by the budget of spec.edge.accessLog;
+everything else to standard error. With -o json both are JSON.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			state, err := a.stateFolder()
@@ -52,12 +56,14 @@ running is adopted, and goes on without a restart.`,
 			if err != nil {
 				return err
 			}
+			show := a.newProgress()
 			return a.run(cmd.Context(), serving{
-				state: state, fleet: f, adopt: adopt, log: a.newLog(logFormat),
-				accessLog: a.env.Stdout, // which up has no other use for
+				state: state, fleet: f, adopt: adopt, log: a.newLog(logFormat, show.beside(a.env.Stderr)),
+				accessLog: show.beside(a.env.Stdout), // which up has no other use for
 				ready: func(api *client.Client, g *greenroom.App) error {
 					if !a.json() {
-						fmt.Fprintf(a.env.Stdout, "The edge answers at %s. Look: greenroom status%s\n", g.EdgeURL(), a.stateFlag())
+						show.tell("The edge answers at %s. Look: greenroom status%s", g.EdgeURL(), a.stateFlag())
+						a.showStart(cmd.Context(), api, show)
 					}
 					return nil
 				},
@@ -67,6 +73,7 @@ running is adopted, and goes on without a restart.`,
 	cmd.Flags().StringVarP(&file, "file", "f", "", "Fleet document; - for standard input")
 	cmd.Flags().BoolVar(&adopt, "adopt", false, "release versions that the document changes, to go live at once")
 	cmd.Flags().StringVar(&logFormat, "log", "text", "how greenroom logs to standard error: text or json")
+	words(cmd, "log", "text", "json")
 	return cmd
 }
 
@@ -111,11 +118,52 @@ func resolveFleet(file string) (fleet.Fleet, error) {
 	return f, nil
 }
 
-func (a *app) newLog(format string) *slog.Logger {
+func (a *app) newLog(format string, w io.Writer) *slog.Logger {
 	if format == "json" || a.json() {
-		return slog.New(slog.NewJSONHandler(a.env.Stderr, nil))
+		return slog.New(slog.NewJSONHandler(w, nil))
 	}
-	return slog.New(slog.NewTextHandler(a.env.Stderr, nil))
+	return slog.New(slog.NewTextHandler(w, nil))
+}
+
+// showStart shows what does not serve yet until everything does, and names
+// what will not by itself.
+func (a *app) showStart(ctx context.Context, api *client.Client, show *progress) {
+	defer show.end()
+	told := map[string]bool{}
+	_ = api.FollowStatus(ctx, func(s client.Status) error { // its end is greenroom's
+		waiting, failed := notServing(s)
+		for _, text := range failed {
+			if !told[text] {
+				told[text] = true
+				show.tell("%s", text)
+			}
+		}
+		if len(waiting)+len(failed) == 0 {
+			show.tell("All %d services are ready.", len(s.Services))
+			return errEnough
+		}
+		if len(waiting) > 0 {
+			show.say("waiting for " + strings.Join(waiting, ", "))
+		}
+		return nil
+	})
+}
+
+// notServing says of the versions that ordinary requests get which are not
+// ready yet, and which have failed.
+func notServing(s client.Status) (waiting, failed []string) {
+	for _, service := range s.Services {
+		for _, v := range service.Versions {
+			switch {
+			case !v.Serving || v.State == "ready":
+			case v.State == "failed":
+				failed = append(failed, fmt.Sprintf("%s %s does not start: %s; greenroom logs %s", v.Service, v.Name, v.Message, v.Service))
+			default:
+				waiting = append(waiting, fmt.Sprintf("%s %s (%s)", v.Service, v.Name, reasonOr(v.Message, v.State)))
+			}
+		}
+	}
+	return waiting, failed
 }
 
 // serving is one run of an embedded greenroom.
@@ -175,8 +223,10 @@ func (a *app) run(ctx context.Context, s serving) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
-	if !leave && a.env.Terminal {
-		a.note("\nThe fleet drains and stops.")
+	if leave {
+		a.note("greenroom ends; the services run on until the next greenroom up.")
+	} else {
+		a.note("The fleet drains and stops.")
 	}
 	return errors.Join(failed, g.Stop(stop, leave))
 }
@@ -239,6 +289,12 @@ func (a *app) downCommand() *cobra.Command {
 				return err
 			}
 			done := client.Changed{Changed: !c.dryRun, Message: "greenroom ends", Serving: s.Serving}
+			if c.dryRun {
+				done.Message = "the fleet " + s.Fleet + " would stop answering, and its services would stop"
+				if leave {
+					done.Message = "the fleet " + s.Fleet + " would stop answering; its services would run on"
+				}
+			}
 			if c.dryRun || w.noWait {
 				return a.printChanged(done)
 			}

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,43 @@ func TestRequestTravelsUnchanged(t *testing.T) {
 				t.Errorf("the instance got\n%q, want\n%q", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestRequestLineStaysOneLine: HTTP/2 lets spaces through that HTTP/1 has a
+// meaning for.
+func TestRequestLineStaysOneLine(t *testing.T) {
+	checkLeaks(t)
+	heads := make(chan string, 1)
+	instance := startRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
+		for {
+			head, err := readHead(r)
+			if err != nil {
+				return
+			}
+			heads <- head
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	g := startGateway(t, newPool(t, HTTP, instance), nil)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Transport{Protocols: protocols}
+	defer client.CloseIdleConnections()
+	for path, want := range map[string]string{
+		"/a HTTP/1.0":        "GET /a%20HTTP/1.0 HTTP/1.1\r\n",
+		"/a?b HTTP/1.0":      "GET /a?b%20HTTP/1.0 HTTP/1.1\r\n",
+		"/a%2Fb c?d e&f%20g": "GET /a%2Fb%20c?d%20e&f%20g HTTP/1.1\r\n",
+	} {
+		r := &http.Request{Method: "GET", Header: http.Header{}, URL: &url.URL{Scheme: "http", Host: g.addr, Opaque: path}}
+		resp, err := client.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := receive(t, heads); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: the instance got %q", path, got)
+		}
 	}
 }
 

@@ -87,16 +87,18 @@ func mayHaveTrailers(r *http.Request) bool {
 
 // target returns what the request line shall say, byte by byte what the client
 // said where net/url can express it: u.Opaque is sent as it is, unless it begins
-// with two slashes.
+// with two slashes. A space, which HTTP/2 lets through, would end the target of
+// an HTTP/1 request line, and let the client write the rest of that line.
 func target(r *http.Request) *url.URL {
 	u := &url.URL{
 		Scheme:     "http",
 		Path:       r.URL.Path,
 		RawPath:    r.URL.RawPath,
 		ForceQuery: r.URL.ForceQuery,
-		RawQuery:   r.URL.RawQuery,
+		RawQuery:   strings.ReplaceAll(r.URL.RawQuery, " ", "%20"),
 	}
 	raw, _, _ := strings.Cut(r.RequestURI, "?")
+	raw = strings.ReplaceAll(raw, " ", "%20")
 	if u.EscapedPath() == raw || !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") {
 		return u
 	}

@@ -17,7 +17,8 @@ const encodedSlash = "\x00"
 // CanonicalPath returns the path of a request in the form that routes are
 // compared with: decoded once, dot segments resolved, empty segments left out,
 // an encoded slash part of its segment. It is for comparison alone; services
-// get the path as it came. Its error is ErrPath.
+// get the path as it came. A number sign or a space in it, which belong in no
+// path, are refused: a service may end the path there. Its error is ErrPath.
 func CanonicalPath(u *url.URL) (string, error) {
 	raw := u.RawPath
 	if raw == "" {
@@ -32,7 +33,7 @@ func CanonicalPath(u *url.URL) (string, error) {
 	if raw == "*" {
 		return raw, nil
 	}
-	if raw[0] != '/' {
+	if raw[0] != '/' || strings.ContainsAny(raw, "# ") {
 		return "", ErrPath
 	}
 	var kept []string

@@ -38,6 +38,9 @@ func TestCanonicalPath(t *testing.T) {
 		{"/api/.;x/admin", ""},
 		{"/api/..\\admin", ""},
 		{"/a%00b", ""},
+		{"/a%23b", "/a#b"},
+		{"/admin#/../api", ""},
+		{"/a b", ""},
 	} {
 		u, err := url.ParseRequestURI(c.uri)
 		if err != nil {
@@ -93,6 +96,7 @@ func TestValidHost(t *testing.T) {
 	for host, want := range map[string]bool{
 		"example.com": true, "example.com:80": true, "[::1]:80": true, "127.0.0.1": true, "a_b": true,
 		"": false, "a@b": false, "a/b": false, "a,b": false, "a b": false, "a?b": false, "a\\b": false, "a#b": false,
+		"a\tb": false, "\u00e9": false, "a\x7f": false,
 	} {
 		if got := ValidHost(host); got != want {
 			t.Errorf("ValidHost(%q) = %v", host, got)

@@ -19,6 +19,9 @@ func Refusal(r *http.Request) Code {
 	case http.MethodConnect, http.MethodTrace:
 		return CodeMethodRefused
 	}
+	if !httpguts.ValidHeaderFieldName(r.Method) { // a token too; HTTP/2 does not check it
+		return CodeMethodRefused
+	}
 	if len(r.Header["Upgrade"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "h2c") ||
 		len(r.Header["Http2-Settings"]) > 0 {
 		return CodeUpgradeRefused
@@ -36,7 +39,8 @@ func Refusal(r *http.Request) Code {
 // ValidHost reports whether a Host is a name or an address, with or without a
 // port, and nothing that another server could read as something else.
 func ValidHost(host string) bool {
-	return host != "" && len(host) <= 261 && !strings.ContainsAny(host, "@/\\?#,;!$&'()*+=%\"<>`{}|^ ")
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	return host != "" && len(host) <= 261 && !strings.ContainsAny(host, "@/\\?#,;!$&'()*+=%\"<>`{}|^") && !strings.ContainsFunc(host, odd)
 }
 
 // IsGRPC reports whether the caller of a request expects gRPC's way of

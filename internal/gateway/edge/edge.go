@@ -101,6 +101,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"None of the edge's routes takes %s for this host and path. `greenroom fleet show` lists them.", r.Method))
 		return
 	}
+	// A service may take the path as it stands. Then a route must not have opened
+	// it by where the path leads: /admin/../api is not for whom /api is routed to.
+	if path != r.URL.Path {
+		if literal, _ := s.Match(r.Host, r.URL.Path, r.Method); literal.Service != match.Service {
+			h.refusePath(w, q)
+			return
+		}
+	}
 	who, problem := h.audienceOf(q)
 	if problem != nil {
 		h.deny(w, q, who, *problem)
@@ -115,7 +123,7 @@ func (h *Handler) check(w http.ResponseWriter, q *request) (path string, ok bool
 	switch code := gateway.Refusal(q.Request); code {
 	case "":
 	case gateway.CodeMethodRefused:
-		h.refuse(w, q, code, "Greenroom is no tunnel and no echo: it does not forward CONNECT or TRACE.")
+		h.refuse(w, q, code, "Greenroom is no tunnel and no echo: it does not forward CONNECT or TRACE, nor a method that is no token.")
 		return "", false
 	case gateway.CodeUpgradeRefused:
 		h.refuse(w, q, code, "Greenroom does not change to h2c on request. Speak HTTP/2 from the start of the connection, or HTTP/1.1.")
@@ -130,10 +138,14 @@ func (h *Handler) check(w http.ResponseWriter, q *request) (path string, ok bool
 	}
 	path, err := gateway.CanonicalPath(q.URL)
 	if err != nil {
-		h.refuse(w, q, gateway.CodePathRefused, "The path leads above its root, or hides `..`, a backslash step or a NUL in encoded form. Send it resolved.")
+		h.refusePath(w, q)
 		return "", false
 	}
 	return path, true
+}
+
+func (h *Handler) refusePath(w http.ResponseWriter, q *request) {
+	h.refuse(w, q, gateway.CodePathRefused, "The path leads above its root or into another route, hides `..`, a backslash step or a NUL in encoded form, or holds a number sign or a space. Send it resolved and encoded.")
 }
 
 // forward hands the request over to the gateway's core.

@@ -18,6 +18,8 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/gateway"
 	"github.com/greenroom-dev/greenroom/internal/gateway/edge"
 	"github.com/greenroom-dev/greenroom/internal/gateway/gatewaytest"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // start runs a fleet of one service whose r41 is the default and whose r42 is
@@ -266,6 +268,11 @@ func TestRefusals(t *testing.T) {
 		{"service outside the view", "GET", "/gone", nil, 404, gateway.CodeNoService},
 		{"no instance", "GET", "/idle", nil, 503, gateway.CodeNoInstance},
 		{"dots above the root", "GET", "/../web", nil, 400, gateway.CodePathRefused},
+		{"dots into another route", "GET", "/gone/../web", nil, 400, gateway.CodePathRefused},
+		{"dots out of no route", "GET", "/admin/../web/x", nil, 400, gateway.CodePathRefused},
+		{"a first segment that could be a host", "GET", "//web/admin", nil, 400, gateway.CodePathRefused},
+		{"a fragment", "GET", "/admin#/../web", nil, 400, gateway.CodePathRefused},
+		{"dots within a route", "GET", "/idle/a/../b", nil, 503, gateway.CodeNoInstance},
 		{"encoded dots and slash", "GET", "/web/%2e%2e%2fidle", nil, 400, gateway.CodePathRefused},
 		{"trace", "TRACE", "/web", nil, 405, gateway.CodeMethodRefused},
 		{"h2c upgrade", "GET", "/web", []string{"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"}, 400, gateway.CodeUpgradeRefused},
@@ -318,6 +325,58 @@ func raw(t *testing.T, f *gatewaytest.Fleet, bytes string) string {
 	}
 	answer, _ := io.ReadAll(c) // a reset after the answer is as good as an end
 	return string(answer)
+}
+
+// What HTTP/2 lets through and HTTP/1 cannot say is the client's mistake, and
+// none of a service's.
+func TestOddRequestsOverHTTP2AreRefused(t *testing.T) {
+	f := start(t, gatewaytest.Config{})
+	for name, c := range map[string]struct {
+		method, authority, path string
+		code                    gateway.Code
+	}{
+		"method":    {"GET /a", "x", "/", gateway.CodeMethodRefused},
+		"authority": {"GET", "a\tb", "/", gateway.CodeHostRefused},
+		"path":      {"GET", "x", "/a HTTP/1.0", gateway.CodePathRefused},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		io.WriteString(conn, http2.ClientPreface)
+		var block bytes.Buffer
+		encoder := hpack.NewEncoder(&block)
+		for _, field := range [][2]string{{":method", c.method}, {":scheme", "http"}, {":authority", c.authority}, {":path", c.path}} {
+			encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+		}
+		framer := http2.NewFramer(conn, conn)
+		framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+		framer.WriteSettings()
+		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+		for {
+			frame, err := framer.ReadFrame()
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if answer, ok := frame.(*http2.MetaHeadersFrame); ok {
+				if code := field(answer.Fields, "x-greenroom-error"); code != string(c.code) {
+					t.Errorf("%s: %v", name, answer.Fields)
+				}
+				break
+			}
+		}
+	}
+}
+
+func field(fields []hpack.HeaderField, name string) string {
+	for _, f := range fields {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
 }
 
 func TestConnectIsRefused(t *testing.T) {

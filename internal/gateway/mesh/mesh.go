@@ -220,7 +220,7 @@ func (m *Mesh) serveCall(w http.ResponseWriter, r *http.Request, caller, callee 
 		refuse(gateway.CodeStarting, "The fleet's routes are not known yet. Try again in a second.")
 		return
 	case code == gateway.CodeMethodRefused:
-		refuse(code, "Greenroom forwards no CONNECT and no TRACE between services.")
+		refuse(code, "Greenroom forwards no CONNECT and no TRACE between services, nor a method that is no token.")
 		return
 	case code == gateway.CodeUpgradeRefused:
 		refuse(code, "Speak HTTP/2 from the start of the connection, or HTTP/1.1: greenroom does not change to h2c on request.")

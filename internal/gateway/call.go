@@ -32,6 +32,9 @@ type Call struct {
 	// Stalled, if set, reports that the request's body was given up on since
 	// nothing more of it came.
 	Stalled func() bool
+	// Inform, if set, has a look at the header of each informational answer, in a
+	// goroutine of its own.
+	Inform func(h http.Header)
 	// Answer, if set, has the last word on the header of the service's answer,
 	// from which greenroom's own fields are gone by then.
 	Answer func(status int, h http.Header)
@@ -127,6 +130,12 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request, c *Call, to r
 				setStamp(h, s.StampHeader, to.Stamp, "")
 			}
 		},
+		Inform: func(h http.Header) {
+			stripAnswer(h, s.StampHeader)
+			if c.Inform != nil {
+				c.Inform(h)
+			}
+		},
 		Answer: func(status int, h http.Header) {
 			stripAnswer(h, s.StampHeader)
 			if c.Trail {
@@ -141,7 +150,7 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request, c *Call, to r
 		},
 	})
 	if err == nil {
-		stripTrailers(w.Header())
+		stripTrailers(w.Header(), s.StampHeader)
 	}
 	return res, err
 }

@@ -106,9 +106,9 @@ func stripAnswer(h http.Header, stampHeader string) {
 
 // stripTrailers does what stripAnswer does for trailers: what stands in a
 // ResponseWriter's header once the answer is written.
-func stripTrailers(h http.Header) {
+func stripTrailers(h http.Header, stampHeader string) {
 	for key := range h {
-		if reserved(strings.TrimPrefix(key, http.TrailerPrefix)) {
+		if name := strings.TrimPrefix(key, http.TrailerPrefix); reserved(name) || name == stampHeader {
 			delete(h, key)
 		}
 	}

@@ -75,7 +75,11 @@ func (g *bodyGuard) read(p []byte) (int, error) {
 // announced and those that came.
 func (g *bodyGuard) stripTrailers() {
 	g.snapshot.StripReserved(g.request.Trailer)
-	delete(g.request.Trailer, "Baggage")
+	for key := range g.request.Trailer {
+		if key == "Baggage" || key == "Cookie" || key == "Forwarded" || claimsOrigin(key) {
+			delete(g.request.Trailer, key)
+		}
+	}
 }
 
 // answered lets the body take its time.

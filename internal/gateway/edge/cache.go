@@ -9,7 +9,7 @@ import (
 // whatever the service said to browsers, proxies or content networks.
 func forbidCaching(h http.Header) {
 	for key := range h {
-		if strings.HasSuffix(key, "-Cdn-Cache-Control") || key == "X-Accel-Expires" || key == "Edge-Control" || key == "Expires" || key == "Pragma" || key == "Age" {
+		if strings.HasSuffix(key, "Cdn-Cache-Control") || key == "X-Accel-Expires" || key == "Edge-Control" || key == "Expires" || key == "Pragma" || key == "Age" {
 			delete(h, key)
 		}
 	}
@@ -19,13 +19,27 @@ func forbidCaching(h http.Header) {
 }
 
 // sharedCacheable reports whether a service allows shared caches to keep an
-// answer. A cookie in it would reach people it was not made for.
+// answer. A cookie in it would reach people it was not made for. What says
+// nothing about caching, as most pages do, counts as not to be kept.
 func sharedCacheable(h http.Header) bool {
-	for _, line := range h["Cache-Control"] {
-		line = strings.ToLower(line)
-		if strings.Contains(line, "public") || strings.Contains(line, "s-maxage") {
+	for key := range h {
+		if key == "Surrogate-Control" || strings.HasSuffix(key, "Cdn-Cache-Control") {
 			return true
 		}
 	}
-	return false
+	_, err := http.ParseTime(h.Get("Expires"))
+	shared := err == nil
+	for _, line := range h["Cache-Control"] {
+		for directive := range strings.SplitSeq(strings.ToLower(line), ",") {
+			switch name, value, _ := strings.Cut(strings.TrimSpace(directive), "="); name {
+			case "private", "no-store", "no-cache":
+				return false
+			case "public":
+				shared = true
+			case "max-age", "s-maxage":
+				shared = shared || strings.Trim(value, "\"") != "0"
+			}
+		}
+	}
+	return shared
 }

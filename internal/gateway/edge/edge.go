@@ -168,6 +168,7 @@ func (h *Handler) forward(w http.ResponseWriter, q *request, match gateway.Match
 			q.from.rewrite(out, q.Request)
 			setRequestID(out, q.id)
 		},
+		Inform: dropOurCookies,
 		Answer: func(_ int, answer http.Header) {
 			guard.answered()
 			h.finish(answer, q, who)
@@ -178,13 +179,15 @@ func (h *Handler) forward(w http.ResponseWriter, q *request, match gateway.Match
 // finish completes the header of a service's answer.
 func (h *Handler) finish(answer http.Header, q *request, who audience) {
 	dropOurCookies(answer)
-	if now := h.gateway.Current(); who.stamp != now.Default() {
+	// What a holder gets names the release, also when it is what everybody gets.
+	if now := h.gateway.Current(); who.holder || who.stamp != now.Default() {
 		forbidCaching(answer)
 	}
-	if who.clearPass {
+	shared := sharedCacheable(answer)
+	if who.clearPass && !shared {
 		answer.Add("Set-Cookie", clearedCookie(passCookie, q.from.https).String())
 	}
-	if who.pin != "" && !sharedCacheable(answer) {
+	if who.pin != "" && !shared {
 		answer.Add("Set-Cookie", pinnedCookie(who.pin, q.from.https).String())
 	}
 }

@@ -450,8 +450,8 @@ func TestAnswersBesideTheDefaultAreKeptByNobody(t *testing.T) {
 		}
 	}
 	f.Publish("r42")
-	if h := held().Header; h.Get("Cache-Control") != "public,max-age=600" {
-		t.Errorf("as default: %v", h)
+	if h := held().Header; h.Get("Cache-Control") != "private, no-store" || h.Get("X-Greenroom-Release") != "r42" {
+		t.Errorf("what names the release as default: %v", h)
 	}
 }
 
@@ -514,6 +514,21 @@ func TestServicesCannotSetOurCookies(t *testing.T) {
 	_, resp := seen(t, request(t, "GET", f.URL+"/?answer=Set-Cookie:%20a=1&answer=Set-Cookie:%20greenroom_pass=x&answer=Set-Cookie:%20greenroom_session=r42"))
 	if got := strings.Join(resp.Header["Set-Cookie"], "|"); got != "a=1" {
 		t.Errorf("Set-Cookie: %s", got)
+	}
+}
+
+// What announces an answer is as little to be believed as the answer.
+func TestInformationalAnswersAreOursToo(t *testing.T) {
+	f := start(t, gatewaytest.Config{})
+	f.Run("web@1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</a.css>; rel=preload")
+		w.Header().Set("X-Greenroom-Release", "fake")
+		w.Header().Set("Set-Cookie", "greenroom_pass=x")
+		w.WriteHeader(http.StatusEarlyHints)
+	}))
+	hints := raw(t, f, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if !strings.HasPrefix(hints, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n") {
+		t.Errorf("%s", hints)
 	}
 }
 

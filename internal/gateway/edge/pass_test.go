@@ -108,6 +108,9 @@ func TestPassOfASettledRelease(t *testing.T) {
 	if c := resp.Cookies(); len(c) != 1 || c[0].Name != "greenroom_pass" || c[0].MaxAge >= 0 {
 		t.Errorf("the cookie was not cleared: %v", resp.Header["Set-Cookie"])
 	}
+	if _, resp := seen(t, request(t, "GET", f.URL+"/?answer=Cache-Control:%20max-age=60", "Cookie: greenroom_pass="+token)); resp.Header["Set-Cookie"] != nil {
+		t.Errorf("what caches keep clears cookies: %v", resp.Header)
+	}
 	if s, resp := seen(t, request(t, "GET", f.URL, "Greenroom-Pass: "+token)); s.Version != "web@1" || resp.Header["Set-Cookie"] != nil {
 		t.Errorf("by header: %s, %v", s.Version, resp.Header["Set-Cookie"])
 	}
@@ -264,7 +267,9 @@ func TestSessionPinning(t *testing.T) {
 	reach("web@1", false, request(t, "GET", f.URL, html, "Sec-Fetch-Mode: cors")) // a script's request
 	reach("web@1", false, post(t, f.URL, nil, html))
 	reach("web@1", false, request(t, "GET", f.URL+"/?answer=Cache-Control:%20public", html)) // would be kept for others
-	reach("web@1", true, page())
+	reach("web@1", false, request(t, "GET", f.URL+"/?answer=Cache-Control:%20max-age=60", html))
+	reach("web@1", false, request(t, "GET", f.URL+"/?answer=CDN-Cache-Control:%20max-age=60", html))
+	reach("web@1", true, request(t, "GET", f.URL+"/?answer=Cache-Control:%20max-age=0,%20must-revalidate", html))
 	reach("web@1", false, page())
 	f.Pins = []gateway.Pin{{Stamp: "r41", Until: now.Add(10 * time.Minute)}}
 	f.Publish("r42")

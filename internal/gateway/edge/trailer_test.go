@@ -25,7 +25,7 @@ func TestTrailersCannotForgeAStamp(t *testing.T) {
 		w.Header().Set(http.TrailerPrefix+"X-Greenroom-Trail", "fake")
 		w.Header().Set(http.TrailerPrefix+"X-More", "2")
 	}))
-	const trailers = "X-Greenroom-Release: r42\r\nx_greenroom_release: r42\r\nBaggage: greenroom.release=r42\r\nGreenroom-Pass: t\r\nX-Sum: 3\r\n"
+	const trailers = "X-Greenroom-Release: r42\r\nx_greenroom_release: r42\r\nBaggage: greenroom.release=r42\r\nGreenroom-Pass: t\r\nCookie: greenroom_pass=t\r\nX-Forwarded-For: 192.0.2.1\r\nX-Sum: 3\r\n"
 	for name, announced := range map[string]string{"announced": "Trailer: X-Greenroom-Release, Baggage, X-Sum\r\n", "not announced": ""} {
 		answer := raw(t, f, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"+announced+"\r\n3\r\nabc\r\n0\r\n"+trailers+"\r\n")
 		if sent := fmt.Sprint(<-got); sent != "map[X-Sum:[3]]" {

@@ -32,6 +32,12 @@ type Exchange struct {
 	// What the ResponseWriter's header held before is part of h.
 	Answer func(status int, h http.Header)
 
+	// Inform, if set, does for informational answers but 101 what Answer does for
+	// the final one, without what the ResponseWriter held before. It may be called
+	// by another goroutine, one at a time, until Answer is called or Forward
+	// returns.
+	Inform func(h http.Header)
+
 	// Timeout bounds the time to the answer's header, all tries together; 0 sets
 	// no bound.
 	Timeout time.Duration
@@ -110,7 +116,7 @@ func (e *exchange) run() error {
 	ctx := e.ctx
 	var infos informational
 	if e.Pool.protocol == HTTP && e.r.ProtoAtLeast(1, 1) {
-		infos.w = e.w
+		infos.w, infos.edit = e.w, e.Inform
 		ctx = infos.watch(ctx)
 	}
 	out, body := outgoing(ctx, e.r, e.Exchange)

@@ -13,6 +13,8 @@ import (
 // from a goroutine of its own, possibly after the exchange failed, so the
 // ResponseWriter is touched under a lock and only until done.
 type informational struct {
+	edit func(h http.Header) // nil: none
+
 	mu   sync.Mutex
 	w    http.ResponseWriter
 	over bool
@@ -36,6 +38,9 @@ func (i *informational) got(status int, header textproto.MIMEHeader) error {
 	clear(h)
 	maps.Copy(h, http.Header(header))
 	stripHopByHop(h)
+	if i.edit != nil {
+		i.edit(h)
+	}
 	i.w.WriteHeader(status)
 	clear(h) // WriteHeader leaves it for the final answer
 	maps.Copy(h, before)

@@ -229,19 +229,34 @@ func (c *Controller) Run(ctx context.Context) error {
 	tick := time.NewTicker(c.o.Tick)
 	defer tick.Stop()
 	defer close(c.stopped)
+	c.step(ctx)
+	owed := false // a step, for the last change
 	for {
-		c.step(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case a := <-c.asks:
+			if owed {
+				c.step(ctx)
+			}
 			rec, err := c.do(a.change)
 			a.reply <- answer{rec: rec, err: err}
+			owed = true
+			time.AfterFunc(respite, c.Kick)
 		case <-c.kick:
+			c.step(ctx)
+			owed = false
 		case <-tick.C:
+			c.step(ctx)
+			owed = false
 		}
 	}
 }
+
+// respite is how long after a change the next step is taken: it looks at all of
+// the fleet, and has to leave the processor to the requests that meet the change
+// first.
+const respite = 5 * time.Millisecond
 
 func (c *Controller) do(change Change) (Record, error) {
 	rec := c.Record()

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -151,6 +152,10 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 func bare(err error) error {
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
+		var call *os.SyscallError
+		if errors.As(dial.Err, &call) {
+			return call.Err
+		}
 		return dial.Err
 	}
 	var u *url.Error

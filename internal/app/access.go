@@ -176,6 +176,9 @@ func (a *App) RevokeToken(_ context.Context, who, idOrName string, in client.Ask
 		return client.Token{}, fmt.Errorf("list the tokens: %w", err)
 	}
 	i := slices.IndexFunc(records, func(t store.Token) bool { return t.ID == idOrName || t.Name == idOrName })
+	if i < 0 && a.wasRevoked(idOrName) {
+		return client.Token{Name: idOrName}, nil
+	}
 	if i < 0 {
 		return client.Token{}, fmt.Errorf("token %s: %w", idOrName, store.ErrNotFound)
 	}
@@ -187,4 +190,14 @@ func (a *App) RevokeToken(_ context.Context, who, idOrName string, in client.Ask
 		return client.Token{}, fmt.Errorf("revoke the token: %w", err)
 	}
 	return showToken(t), nil
+}
+
+// wasRevoked reports whether the last events tell of a token's end: it is not
+// kept, and to revoke it again is no mistake.
+func (a *App) wasRevoked(name string) bool {
+	const far = 1000
+	events, err := a.store.EventsBefore(0, store.Filter{Limit: far})
+	return err == nil && slices.ContainsFunc(events, func(e store.Event) bool {
+		return e.Type == "TokenRevoked" && e.Message == "token "+name
+	})
 }

@@ -87,13 +87,13 @@ func printPasses(w io.Writer, passes []client.Pass, now time.Time) {
 		fmt.Fprintln(w, "There are no passes. Make one: greenroom pass create RELEASE")
 		return
 	}
-	table(w, "PASS\tRELEASE\tSTATE\tFOR\tUNTIL\tLAST USE", func(row func(...string)) {
+	table(w, "PASS\tRELEASE\tSTATE\tUNTIL\tLAST USE\tFOR", func(row func(...string)) {
 		for _, p := range passes {
 			whom := reasonOr(p.Subject, "–")
 			if p.By != p.Subject {
 				whom += ", by " + p.By
 			}
-			row(p.ID, p.Release, p.State, oneLine(whom), clock(p.Expires, now), lastUse(p.LastUse, now))
+			row(p.ID, p.Release, p.State, clock(p.Expires, now), lastUse(p.LastUse, now), oneLine(whom))
 		}
 	})
 }

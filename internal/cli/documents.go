@@ -170,12 +170,7 @@ func printFleetChange(w io.Writer, c client.FleetChange) {
 	for _, line := range c.Applied {
 		fmt.Fprintln(w, line)
 	}
-	for _, v := range c.Versions {
-		fmt.Fprintf(w, "%s: version %s → %s\n", v.Service, v.From, v.To)
-		for _, f := range v.Fields {
-			fmt.Fprintf(w, "  %s: %s → %s\n", f.Field, reasonOr(f.From, "not set"), reasonOr(f.To, "not set"))
-		}
-	}
+	printVersions(w, c.Versions)
 	if len(c.Versions) > 0 && c.Release == "" {
 		fmt.Fprintln(w, "Changed versions are brought by a release (greenroom release open), or by --adopt.")
 	}

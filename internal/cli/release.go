@@ -258,6 +258,7 @@ func (a *app) releaseList() *cobra.Command {
 			}
 			return a.print(s.Releases, func(w io.Writer) {
 				printServing(w, s)
+				fmt.Fprintln(w)
 				printReleases(w, s)
 			})
 		},
@@ -301,7 +302,8 @@ func (a *app) releaseDiff() *cobra.Command {
 			}
 			return a.print(r.Changes, func(w io.Writer) {
 				printServing(w, s)
-				printChanges(w, r)
+				fmt.Fprintln(w)
+				printDiff(w, r)
 			})
 		},
 	}

@@ -267,6 +267,24 @@ func printChanges(w io.Writer, r client.Release) {
 	})
 }
 
+// printDiff shows what a release changes, field by field.
+func printDiff(w io.Writer, r client.Release) {
+	changes := slices.Clone(r.Changes)
+	for i := range changes {
+		changes[i].From = reasonOr(changes[i].Serving, "nothing")
+	}
+	printVersions(w, changes)
+}
+
+func printVersions(w io.Writer, changes []client.ReleaseChange) {
+	for _, v := range changes {
+		fmt.Fprintf(w, "%s: version %s → %s\n", v.Service, v.From, v.To)
+		for _, f := range v.Fields {
+			fmt.Fprintf(w, "  %s: %s → %s\n", f.Field, reasonOr(f.From, "not set"), reasonOr(f.To, "not set"))
+		}
+	}
+}
+
 // printPromotion shows what a promotion would change, and returns what to ask.
 func printPromotion(w io.Writer, s client.Status, r client.Release) (question string) {
 	printServing(w, s)

@@ -134,9 +134,10 @@ apiVersion: greenroom.dev/v1alpha1
 kind: Fleet
 metadata: {name: live}
 spec:
+  quiet: 1s
   edge: {listen: "127.0.0.1:0", routes: [{service: web}]}
   services:
-  - `+p.service("web", "v1")+`, health: {tcp: true}}
+  - `+p.service("web", "v1")+`, health: {tcp: true}, drain: 1s}
 `)
 }
 

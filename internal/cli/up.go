@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/greenroom-dev/greenroom/client"
@@ -204,6 +205,7 @@ func (a *app) run(ctx context.Context, s serving) error {
 	for _, n := range notes {
 		a.note("%s", n)
 	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // says nothing where no service manager asks
 	ended := make(chan error, 1)
 	go func() {
 		if err := s.ready(client.Socket(socketPath(s.state)), g); err != nil {
@@ -221,6 +223,7 @@ func (a *app) run(ctx context.Context, s serving) error {
 			failed = nil
 		}
 	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) // as above
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
 	if leave {

@@ -8,3 +8,5 @@
 //
 // Start at Main; commands are in files by their noun.
 package cli
+
+//go:generate go test -count=1 -run ReferenceUpToDate . -update

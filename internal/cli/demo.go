@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -78,6 +81,8 @@ func (o demoOptions) check(cmd *cobra.Command, json bool) error {
 
 // demo runs the fleet in a folder that is gone afterwards, unless it was named.
 func (a *app) demo(ctx context.Context, o demoOptions) (err error) {
+	ctx, stop := a.untilNobodyLooks(ctx)
+	defer stop()
 	folder, err := demoFolder(o.state)
 	if err != nil {
 		return err
@@ -100,6 +105,33 @@ func (a *app) demo(ctx context.Context, o demoOptions) (err error) {
 		return a.demoAuto(ctx, o, folder, at)
 	}
 	return a.stageDemo(ctx, demoFleet{state: folder, at: at}, a.demoTour)
+}
+
+// untilNobodyLooks returns a context that is also done when the terminal is
+// closed or the reader of the output has gone: services must not outlive a demo.
+func (a *app) untilNobodyLooks(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(ctx)
+	// Asking for SIGPIPE makes writing fail where it would end the program. The
+	// signal itself says nothing: it is raised by lost connections too.
+	unheard := make(chan os.Signal, 1)
+	signal.Notify(unheard, syscall.SIGPIPE)
+	a.env.Stdout, a.env.Stderr = heard{a.env.Stdout, cancel}, heard{a.env.Stderr, cancel}
+	return ctx, func() { cancel(); stop(); signal.Stop(unheard) }
+}
+
+// heard is a writer that tells when nobody reads any more.
+type heard struct {
+	io.Writer
+	gone func()
+}
+
+func (h heard) Write(p []byte) (int, error) {
+	n, err := h.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		h.gone()
+	}
+	return n, err
 }
 
 // demoFolder makes the folder that a demo keeps everything in.

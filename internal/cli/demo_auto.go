@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -94,6 +95,9 @@ func (s *demoStory) play(ctx context.Context) error {
 	}
 	report, err := underLoad(ctx, load.Options{
 		EdgeURL: s.edge, MaxRequests: s.o.requests,
+		// Enough to keep the machine busy. With more, latencies would tell of the
+		// queue before its cores.
+		Workers: 2 * runtime.NumCPU(),
 		Observe: func(one load.Sample) { s.sent.Add(1); s.judge.see(one) },
 	}, s.switchBackAndForth)
 	if err != nil {
@@ -136,23 +140,26 @@ func (s *demoStory) preview(ctx context.Context) error {
 	return nil
 }
 
-// underLoad plays while load is made, and returns what the load came to. The
-// load ends by itself; when play fails or ctx ends it is ended.
+// underLoad plays while load is made, and returns what the load came to. It ends
+// by itself, or with errEnough from play, or when something fails.
 func underLoad(ctx context.Context, o load.Options, play func(ctx context.Context, over <-chan struct{}) error) (*load.Report, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	loading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	over := make(chan struct{})
 	var report *load.Report
 	var failed error
 	go func() {
 		defer close(over)
-		report, failed = load.Run(ctx, o)
+		report, failed = load.Run(loading, o)
 	}()
-	err := play(ctx, over)
+	err := play(loading, over)
 	if err != nil {
 		cancel()
 	}
 	<-over
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	return report, errors.Join(err, failed, ctx.Err())
 }
 
@@ -161,28 +168,31 @@ func underLoad(ctx context.Context, o load.Options, play func(ctx context.Contex
 func (s *demoStory) switchBackAndForth(ctx context.Context, over <-chan struct{}) error {
 	for i := range s.o.switches {
 		due := int64(i+1) * s.o.requests / int64(s.o.switches+1)
-		if err := s.await(ctx, over, due); err != nil {
+		if err := reach(ctx, over, &s.sent, due, s.tell); err != nil {
 			return err
 		}
 		if err := s.turn(ctx, i%2 == 0); err != nil {
 			return err
 		}
 	}
-	return s.await(ctx, over, s.o.requests)
+	return reach(ctx, over, &s.sent, s.o.requests, s.tell)
 }
 
-// await waits until so many requests were answered, or the load is over.
-func (s *demoStory) await(ctx context.Context, over <-chan struct{}, due int64) error {
+// reach waits until a count of answers is due, telling how it goes, and fails if
+// the load is over before.
+func reach(ctx context.Context, over <-chan struct{}, sent *atomic.Int64, due int64, tell func()) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for s.sent.Load() < due {
+	for sent.Load() < due {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-over:
-			return nil
+			if sent.Load() < due {
+				return fmt.Errorf("the load ended after %d requests", sent.Load())
+			}
 		case <-tick.C:
-			s.tell()
+			tell()
 		}
 	}
 	return nil

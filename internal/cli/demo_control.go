@@ -4,17 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/examples/live/load"
 )
 
-// controlSwitches is how often the control switches under load; odd, so that
-// it ends with the release serving.
-const controlSwitches = 9
+// controlSwitches is how often the control switches under load, and mostSwitches
+// how often if nothing was mixed by then; odd, so that the release serves at the
+// end.
+const (
+	controlSwitches = 9
+	mostSwitches    = 99
+)
 
 // demoControl shows that the check is not blind: the api of its fleet passes no
 // stamp on, so that requests do meet two releases, in preview and while ordinary
@@ -87,42 +91,44 @@ func (c *demoControl) named(ctx context.Context, out *controlFigures) error {
 }
 
 // switching goes back and forth under load; what crosses the api meanwhile can
-// meet both releases.
+// meet both releases. Whether one does at a certain switch is chance.
 func (c *demoControl) switching(ctx context.Context, out *controlFigures) error {
-	var sent atomic.Int64
+	var sent, mixed atomic.Int64
 	report, err := underLoad(ctx, load.Options{
-		EdgeURL: c.edge, MaxRequests: c.requests, Mix: load.Mix{load.Path: 60, load.PostSmall: 38, load.PostLarge: 2},
-		Observe: func(load.Sample) { sent.Add(1) },
+		EdgeURL: c.edge, Workers: 8 * runtime.NumCPU(), MaxRequests: c.requests * mostSwitches / controlSwitches,
+		Mix: load.Mix{load.Path: 60, load.PostSmall: 38, load.PostLarge: 2},
+		Observe: func(s load.Sample) {
+			sent.Add(1)
+			if s.Mixed {
+				mixed.Add(1)
+			}
+		},
 	}, func(ctx context.Context, over <-chan struct{}) error {
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for i := range int64(controlSwitches) {
-			for due := (i + 1) * c.requests / (controlSwitches + 1); sent.Load() < due; {
-				select {
-				case <-ctx.Done():
-					return ctx.Err()
-				case <-over:
-					return errors.New("the load ended early")
-				case <-tick.C:
-				}
-			}
-			var err error
-			if i%2 == 0 {
-				_, err = c.api.Promote(ctx, demoRelease, client.Promote{AllowUnstamped: true})
-			} else {
-				_, err = c.api.Rollback(ctx, demoRelease, client.Asked{})
-			}
-			if err != nil {
+		for out.Switches < controlSwitches || out.Switches%2 == 0 || mixed.Load() == 0 && out.Switches < mostSwitches {
+			if err := reach(ctx, over, &sent, int64(out.Switches+1)*c.requests/controlSwitches, func() {}); err != nil {
 				return err
 			}
+			if err := c.turn(ctx, out.Switches%2 == 0); err != nil {
+				return err
+			}
+			out.Switches++
 		}
-		return nil
+		return errEnough
 	})
 	if err != nil {
 		return err
 	}
-	out.Switching, out.Switches = counted(report), controlSwitches
+	out.Switching = counted(report)
 	return nil
+}
+
+func (c *demoControl) turn(ctx context.Context, promote bool) error {
+	if !promote {
+		_, err := c.api.Rollback(ctx, demoRelease, client.Asked{})
+		return err
+	}
+	_, err := c.api.Promote(ctx, demoRelease, client.Promote{AllowUnstamped: true})
+	return err
 }
 
 // steady sends everything once more when nobody switches.

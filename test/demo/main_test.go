@@ -52,9 +52,9 @@ type demo struct {
 	exited         chan error
 }
 
-// start runs greenroom demo with these arguments. At the end of the test it must
-// have left neither process nor file.
-func start(t *testing.T, terminal *os.File, args ...string) *demo {
+// start runs greenroom demo with these arguments, after change, if there is one,
+// had a look at the command.
+func start(t *testing.T, change func(*exec.Cmd), args ...string) *demo {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
@@ -63,9 +63,8 @@ func start(t *testing.T, terminal *os.File, args ...string) *demo {
 	d.cmd.Cancel = func() error { return d.cmd.Process.Signal(syscall.SIGTERM) }
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp, "GREENROOM_STATE="+filepath.Join(d.tmp, "somebody-elses"))
 	d.cmd.Stdout, d.cmd.Stderr = d.stdout, d.stderr
-	if terminal != nil {
-		d.cmd.Stdin, d.cmd.Stdout, d.cmd.Stderr = terminal, terminal, terminal
-		d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if change != nil {
+		change(d.cmd)
 	}
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -74,7 +73,8 @@ func start(t *testing.T, terminal *os.File, args ...string) *demo {
 	return d
 }
 
-// end waits for the program's end and returns its exit code.
+// end waits for the program's end, which must have left neither process nor
+// file, and returns its exit code.
 func (d *demo) end() int {
 	d.t.Helper()
 	err := <-d.exited

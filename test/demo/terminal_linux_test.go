@@ -1,9 +1,11 @@
 package demo_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"syscall"
@@ -26,28 +28,52 @@ func terminal(t *testing.T) (person, program *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { person.Close() })
-	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var n int
+	control(t, person, func(fd int) (err error) {
+		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+			return err
+		}
+		n, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		return err
+	})
 	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { program.Close() })
-	if err := unix.IoctlSetWinsize(int(program.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 80}); err != nil {
+	control(t, program, func(fd int) error {
+		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 80})
+	})
+	return person, program
+}
+
+// control works on a file's descriptor. Fd would make reading it block, and then
+// closing it would wait for the reader.
+func control(t *testing.T, f *os.File, work func(fd int) error) {
+	t.Helper()
+	raw, err := f.SyscallConn()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return person, program
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = work(int(fd)) })
+	if err := errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// at has a program run at a terminal.
+func at(terminal *os.File) func(*exec.Cmd) {
+	return func(c *exec.Cmd) {
+		c.Stdin, c.Stdout, c.Stderr = terminal, terminal, terminal
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	}
 }
 
 // A person follows the tour to its end, pressing Enter.
 func TestTour(t *testing.T) {
 	person, program := terminal(t)
-	d := start(t, program)
+	d := start(t, at(program))
 	screen := newText()
 	go func() { _, _ = io.Copy(screen, person) }() // it ends with the terminal
 	enter := func() {
@@ -115,12 +141,12 @@ func widest(t *testing.T, said string) {
 	}
 }
 
-// q and Ctrl-C leave it at any step.
+// q, Ctrl-C and a closed window leave it at any step.
 func TestTourIsLeft(t *testing.T) {
-	for _, c := range []struct{ name, key string }{{"q", "q\n"}, {"Ctrl-C", "\x03"}, {"Ctrl-D", "\x04"}} {
+	for _, c := range []struct{ name, key string }{{"q", "q\n"}, {"Ctrl-C", "\x03"}, {"Ctrl-D", "\x04"}, {"closed", ""}} {
 		t.Run(c.name, func(t *testing.T) {
 			person, program := terminal(t)
-			d := start(t, program)
+			d := start(t, at(program))
 			screen := newText()
 			go func() { _, _ = io.Copy(screen, person) }() // it ends with the terminal
 			d.await(screen, "Enter goes on, q ends")
@@ -128,7 +154,11 @@ func TestTourIsLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.await(screen, "Enter does it")
-			if _, err := person.WriteString(c.key); err != nil {
+			if c.key == "" {
+				if err := errors.Join(program.Close(), person.Close()); err != nil {
+					t.Fatal(err)
+				}
+			} else if _, err := person.WriteString(c.key); err != nil {
 				t.Fatal(err)
 			}
 			if code := d.end(); code != 0 {

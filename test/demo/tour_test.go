@@ -1,9 +1,11 @@
 package demo_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"syscall"
@@ -32,6 +34,31 @@ func TestTourWithoutATerminal(t *testing.T) {
 		if code := d.end(); code != 0 {
 			t.Errorf("after %s: exit %d, %s", s, code, d.stderr)
 		}
+	}
+}
+
+// Whoever loses patience while it starts leaves nothing either.
+func TestTourIsLeftAtOnce(t *testing.T) {
+	d := start(t, nil)
+	d.await(d.stdout, "comes up on this machine")
+	d.signal(syscall.SIGINT)
+	if code := d.end(); code != 0 {
+		t.Errorf("exit %d, %s", code, d.stderr)
+	}
+}
+
+// The reader of its output may go away, as head does.
+func TestTourWithoutAReader(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, func(c *exec.Cmd) { c.Stdout = write })
+	if err := errors.Join(write.Close(), read.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if code := d.end(); code != 0 {
+		t.Errorf("exit %d, %s", code, d.stderr)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,9 +97,7 @@ func (d *demo) nothingLeft() {
 		d.t.Errorf("%s is left", filepath.Join(d.tmp, e.Name()))
 	}
 	for _, p := range processes(d.t) {
-		if strings.Contains(p, d.tmp) {
-			d.t.Errorf("a process is left: %s", p)
-		}
+		d.t.Errorf("a process is left: %s", p)
 	}
 }
 
@@ -109,28 +108,27 @@ func (d *demo) signal(s os.Signal) {
 	}
 }
 
-// processes lists the command lines of all processes. Those of a demo name the
-// folder that they were started from.
+// processes lists those of the program under test, by their command lines.
 func processes(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) == 0 {
-		out, err := exec.Command("ps", "-axww", "-o", "pid=,args=").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.Split(string(out), "\n")
-	}
 	var all []string
 	for _, file := range files {
 		if line, err := os.ReadFile(file); err == nil { // otherwise it has ended
-			all = append(all, file+": "+string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+			all = append(all, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
 		}
 	}
-	return all
+	if len(files) == 0 {
+		out, err := exec.Command("ps", "-axww", "-o", "args=").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = strings.Split(string(out), "\n")
+	}
+	return slices.DeleteFunc(all, func(line string) bool { return !strings.Contains(line, program) })
 }
 
 // text collects what is written, and lets a test wait for a part of it.

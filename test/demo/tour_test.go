@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,10 @@ func TestTourWithoutATerminal(t *testing.T) {
 		}
 		if page := get(t, public.FindString(said)+"/"); !strings.Contains(page, `data-version="v1"`) {
 			t.Errorf("the page is %s", page)
+		}
+		services := slices.DeleteFunc(processes(t), func(line string) bool { return !strings.Contains(line, "demo-service") })
+		if len(services) != 6 {
+			t.Errorf("%d services run: %q", len(services), services)
 		}
 		d.signal(s)
 		if code := d.end(); code != 0 {

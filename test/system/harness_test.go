@@ -3,6 +3,7 @@ package system
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -66,7 +67,7 @@ type system struct {
 }
 
 // newSystem writes a Fleet document and starts nothing. In the text, SERVICE is
-// the command of a service, EDGE a free address, and DIR the folder of it all.
+// the command of a service, "EDGE" a free address, and DIR the folder of it all.
 func newSystem(t *testing.T, fleet string) *system {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "gr") // a short path: sockets have no long ones
@@ -105,7 +106,7 @@ func (s *system) clean() {
 // write puts a document into the system's folder and returns its path.
 func (s *system) write(name, text string) string {
 	s.t.Helper()
-	text = strings.NewReplacer("SERVICE", service+", "+s.dir, "EDGE", s.edge, "DIR", s.dir).Replace(text)
+	text = strings.NewReplacer("SERVICE", service+", "+s.dir, `"EDGE"`, `"`+s.edge+`"`, "DIR", s.dir).Replace(text)
 	path := filepath.Join(s.dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
@@ -454,3 +455,19 @@ func path(body string) map[string]string {
 }
 
 var hops = regexp.MustCompile(`(\w+)=(\S+)`)
+
+// decode reads what a command printed by -o json.
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}
+
+// alive reports whether a process lives, by its pid in words.
+func alive(pid string) bool {
+	state, err := exec.Command("ps", "-o", "state=", "-p", pid).Output()
+	return err == nil && !strings.HasPrefix(string(state), "Z")
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -70,14 +71,18 @@ func (t *tour) welcome() {
   browser → web → api → gift → wallet        chat over WebSocket
                           └→ queue → worker
 
-Its documents, in version 1 and as a release: %s
-                                              %s
+Its documents, the app in version 1 and the release r2:
+
+  %s
+  %s
+
 To try commands yourself, in another terminal:
 
-  export GREENROOM_STATE=%s
-  greenroom status --watch
-
-`, t.docs.fleet, t.docs.release, t.state)
+`, t.docs.fleet, t.docs.release)
+	if _, err := exec.LookPath("greenroom"); err != nil {
+		fmt.Fprintf(t.out, "  alias greenroom=%s\n", t.a.env.Executable)
+	}
+	fmt.Fprintf(t.out, "  export GREENROOM_STATE=%s\n  greenroom status --watch\n\n", t.state)
 }
 
 // steps are the stops of the tour, in order.

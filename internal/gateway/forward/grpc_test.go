@@ -411,3 +411,41 @@ func TestStreamIsTold(t *testing.T) {
 	}
 	eventually(t, "the service's stream ends", func() bool { return service.running.Load() == 0 })
 }
+
+// TestLittleIsTakenAhead: what a client does not read stays at the service.
+func TestLittleIsTakenAhead(t *testing.T) {
+	wrote := make(chan int, 1)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := &http.Server{Protocols: protocols, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		control := http.NewResponseController(w)
+		for n := 0; ; n += 1 << 10 {
+			control.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+			if _, err := w.Write(make([]byte, 1<<10)); err != nil {
+				wrote <- n
+				return
+			}
+		}
+	})}
+	go service.Serve(l)
+	t.Cleanup(func() { service.Close() })
+	g := startGateway(t, newPool(t, GRPC, Instance{ID: "i1", Addr: l.Addr().String()}), nil)
+	client := &http.Transport{Protocols: protocols, HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}}
+	defer client.CloseIdleConnections()
+	r, err := http.NewRequest("GET", "http://"+g.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if n := receive(t, wrote); n > 512<<10 {
+		t.Errorf("the service could send %d bytes that nobody reads", n)
+	}
+}

@@ -9,6 +9,12 @@ import (
 // maxAnswerHeader bounds the header of an answer, in bytes.
 const maxAnswerHeader = 1 << 20
 
+// streamBuffer bounds, in bytes, what an HTTP/2 instance may send ahead on one
+// stream of what its client has taken. Streams share a connection, of which Go
+// bounds the sum at 1 GiB: with its default of 4 MiB, 256 clients who do not
+// read take the memory, and then the service from everybody else.
+const streamBuffer = 128 << 10
+
 // expectContinue is how long a client that sent "Expect: 100-continue" waits for
 // a service that does not answer it.
 const expectContinue = time.Second
@@ -37,6 +43,7 @@ func newInstance(what Instance, p Protocol, o poolOptions) *instance {
 	}
 	if p == GRPC {
 		t.Protocols.SetUnencryptedHTTP2(true)
+		t.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer}
 		t.DialContext = d.dialShared
 	} else {
 		t.Protocols.SetHTTP1(true)

@@ -19,10 +19,11 @@ type bodyGuard struct {
 	request  *http.Request
 	snapshot *gateway.Snapshot
 
-	stall time.Duration
-	timer *time.Timer // nil: the body may take its time
-	free  atomic.Bool // the answer has begun
-	over  atomic.Bool // given up
+	stall    time.Duration
+	patience patience
+	timer    *time.Timer // nil: the body may take its time
+	free     atomic.Bool // the answer has begun
+	over     atomic.Bool // given up
 }
 
 // guardBody puts a guard around r's body, in place: the server adds trailers
@@ -39,13 +40,14 @@ func (h *Handler) guardBody(w http.ResponseWriter, r *http.Request, s *gateway.S
 		return g
 	}
 	control := http.NewResponseController(w)
-	g.timer = time.AfterFunc(g.stall, func() {
+	g.patience.after = func() {
 		if g.free.Load() {
 			return
 		}
 		g.over.Store(true)
 		control.SetReadDeadline(time.Unix(1, 0)) // wakes the reader up
-	})
+	}
+	g.timer = time.AfterFunc(g.stall, g.patience.lose)
 	g.timer.Stop()
 	return g
 }
@@ -87,6 +89,13 @@ func (g *bodyGuard) answered() {
 	if g != nil && g.timer != nil {
 		g.free.Store(true)
 		g.timer.Stop()
+	}
+}
+
+// end must be called when the handler returns.
+func (g *bodyGuard) end() {
+	if g != nil {
+		g.patience.end()
 	}
 }
 

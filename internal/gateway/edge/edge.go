@@ -81,6 +81,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{Request: r, snapshot: s, id: requestID(r.Header), line: gateway.NewLine(r, s, gateway.Edge, h.gateway.Now())}
 	q.line.ID = q.id
 	closeUnclear(w, r)
+	if r.ProtoMajor >= 2 {
+		stream := newStreamWriter(w, h.options.WriteStall)
+		defer stream.end()
+		w = stream
+	}
 	if s == nil {
 		h.refuse(w, q, gateway.CodeStarting, "The fleet's routes are not known yet. Try again in a second.")
 		return
@@ -153,6 +158,7 @@ func (h *Handler) forward(w http.ResponseWriter, q *request, match gateway.Match
 	h.underWay.Add(1)
 	defer h.underWay.Add(-1)
 	guard := h.guardBody(w, q.Request, q.snapshot)
+	defer guard.end()
 	h.gateway.Forward(w, q.Request, &gateway.Call{
 		Snapshot: q.snapshot,
 		Service:  match.Service,

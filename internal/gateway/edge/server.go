@@ -93,6 +93,10 @@ func newHTTPServer(h *Handler, g *gateway.Gateway, o Options) *http.Server {
 			MaxConcurrentStreams: 1000,
 			SendPingTimeout:      30 * time.Second,
 			WriteByteTimeout:     o.WriteStall,
+			// A connection's streams share its buffer: with the defaults, one upload
+			// that a service does not read holds up all others.
+			MaxReceiveBufferPerStream:     256 << 10,
+			MaxReceiveBufferPerConnection: 4<<20 - 1,
 		},
 	}
 }

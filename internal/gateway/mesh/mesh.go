@@ -162,7 +162,13 @@ func (m *Mesh) newVersion(id string) *version {
 		DisableGeneralOptionsHandler: true,
 		MaxHeaderBytes:               1 << 20,
 		ErrorLog:                     slog.NewLogLogger(m.gateway.Log().Handler(), slog.LevelDebug),
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 10_000},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 10_000,
+			// Callers have one connection for all their calls. A call whose callee
+			// does not read must not hold up the others, so that its share is small.
+			MaxReceiveBufferPerStream:     128 << 10,
+			MaxReceiveBufferPerConnection: 256 << 20,
+		},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, calleeKey{}, v.callee(c.LocalAddr()))
 		},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -172,14 +173,7 @@ func tryListen(address string) (port string, err error) {
 		return "", err
 	}
 	_, port, err = net.SplitHostPort(l.Addr().String())
-	return port, joinClose(err, l)
-}
-
-func joinClose(err error, l net.Listener) error {
-	if closed := l.Close(); err == nil {
-		return closed
-	}
-	return err
+	return port, errors.Join(err, l.Close())
 }
 
 // networkAddress is the address that others on the network reach this machine

@@ -367,6 +367,9 @@ func TestRemote(t *testing.T) {
 	if who, err := c.Whoami(ctx); err != nil || who != (client.Whoami{Name: "ci", Role: "tester", Via: "token"}) {
 		t.Errorf("I am %+v, %v", who, err)
 	}
+	if tokens, err := local.Tokens(ctx); err != nil || tokens[0].LastUse.IsZero() {
+		t.Errorf("the token was never used: %+v, %v", tokens, err)
+	}
 	if _, err := c.Promote(ctx, "r1", client.Promote{}); code(err) != "forbidden" {
 		t.Errorf("a tester promotes: %v", err)
 	}

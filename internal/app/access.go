@@ -75,6 +75,7 @@ func forSubject(subject string) string {
 
 // Passes lists the passes that were made, the latest first.
 func (a *App) Passes(context.Context) ([]client.Pass, error) {
+	a.passes.flush()
 	records, err := a.store.Passes()
 	if err != nil {
 		return nil, fmt.Errorf("list the passes: %w", err)
@@ -153,6 +154,7 @@ func (a *App) MakeToken(_ context.Context, who string, in client.MakeToken) (cli
 
 // Tokens lists the API tokens by name.
 func (a *App) Tokens(context.Context) ([]client.Token, error) {
+	a.passes.flush()
 	records, err := a.store.Tokens()
 	if err != nil {
 		return nil, fmt.Errorf("list the tokens: %w", err)

@@ -100,7 +100,7 @@ func (p *place) launch(r *running) {
 	}
 	go func() { r.ended <- r.Wait() }()
 	p.t.Cleanup(func() { r.stop(p.t) })
-	r.errors.await(p.t, "services are ready")
+	r.errors.await(p.t, "Every service is ready")
 }
 
 // stop ends greenroom and its services.

@@ -22,6 +22,7 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway/edge"
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
+	"github.com/greenroom-dev/greenroom/internal/store"
 )
 
 func socketPath(state string) string { return greenroom.SocketPath(state) }
@@ -140,7 +141,7 @@ func (a *app) showStart(ctx context.Context, api *client.Client, show *progress)
 			}
 		}
 		if len(waiting)+len(failed) == 0 {
-			show.tell("All %d services are ready.", len(s.Services))
+			show.tell("Every service is ready.")
 			return errEnough
 		}
 		if len(waiting) > 0 {
@@ -193,7 +194,7 @@ func (a *app) run(ctx context.Context, s serving) error {
 	switch {
 	case errors.Is(err, greenroom.ErrNoFleet):
 		return &usageError{err}
-	case errors.Is(err, local.ErrInUse):
+	case errors.Is(err, local.ErrInUse), errors.Is(err, store.ErrInUse):
 		return &codedError{err, Refused}
 	case err != nil:
 		return err

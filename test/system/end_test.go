@@ -67,7 +67,7 @@ func TestEndBySignal(t *testing.T) {
 			g := newGate(t)
 			held := g.hold(s)
 			l.lenient.Store(true) // a connection may be refused from now on, and only that
-			if err := s.up.Process.Signal(sig); err != nil {
+			if err := s.up.cmd.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
 			s.eventually("the edge takes no more connections", func() error {

@@ -47,8 +47,10 @@ func TestSecondGreenroomIsRefused(t *testing.T) {
 	first := s.up
 	s.fails(3, s.state, "another greenroom")
 	s.answers("web=v1")
-	if first.ProcessState != nil {
+	select {
+	case <-first.ended:
 		t.Error("the first one has ended")
+	default:
 	}
 	s.must("down", "--yes")
 	s.gone()
@@ -94,14 +96,7 @@ func TestFullDisk(t *testing.T) {
 	s.must("down", "--leave-services", "--yes")
 	// A shell limits the size of files, in blocks of 512 or 1024 bytes, to fewer
 	// than the state has already, and becomes greenroom.
-	script := "ulimit -f 8; exec " + greenroom + " up --state " + s.state
-	s.up = exec.Command("/bin/sh", "-c", script)
-	s.up.Stdout, s.up.Stderr = s.out, s.out
-	if err := s.up.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.ended = make(chan struct{})
-	go func() { s.err = s.up.Wait(); close(s.ended) }()
+	s.serve(exec.Command("/bin/sh", "-c", "ulimit -f 8; exec "+greenroom+" up --state "+s.state))
 	s.eventually("it serves", s.serves)
 	s.answers("web=v1")
 	r := s.cli("promote", "r1", "--yes")

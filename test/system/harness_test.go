@@ -60,10 +60,30 @@ type system struct {
 	api   *client.Client
 	http  *http.Client
 
-	up    *exec.Cmd
-	ended chan struct{} // closed when up has ended
-	err   error         // of up's end
-	out   *output       // what every up printed
+	up  *server // the one started last
+	out *output // what every one printed
+}
+
+// server is one run of greenroom up.
+type server struct {
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it has ended
+	err   error         // of its end
+}
+
+// serve starts a command that is a greenroom up.
+func (s *system) serve(cmd *exec.Cmd) {
+	s.t.Helper()
+	cmd.Stdout, cmd.Stderr = s.out, s.out
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	up := &server{cmd: cmd, ended: make(chan struct{})}
+	s.up = up
+	go func() {
+		up.err = cmd.Wait()
+		close(up.ended)
+	}()
 }
 
 // newSystem writes a Fleet document and starts nothing. In the text, SERVICE is
@@ -96,7 +116,7 @@ func (s *system) clean() {
 		}
 	}
 	if s.up != nil {
-		<-s.ended
+		<-s.up.ended
 	}
 	if err := os.RemoveAll(s.dir); err != nil {
 		s.t.Logf("remove %s: %v", s.dir, err)
@@ -123,26 +143,16 @@ func (s *system) start() *system {
 }
 
 // launch starts greenroom up and waits for nothing.
-func (s *system) launch(args ...string) {
+func (s *system) launch() {
 	s.t.Helper()
-	cmd := exec.Command(greenroom, append([]string{"up", "-f", filepath.Join(s.dir, "greenroom.yaml"), "--state", s.state}, args...)...)
-	cmd.Stdout, cmd.Stderr = s.out, s.out
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	s.up, s.ended = cmd, ended
-	go func() {
-		s.err = cmd.Wait()
-		close(ended)
-	}()
+	s.serve(exec.Command(greenroom, "up", "-f", filepath.Join(s.dir, "greenroom.yaml"), "--state", s.state))
 }
 
 // serves says why greenroom does not serve with every service ready.
 func (s *system) serves() error {
 	select {
-	case <-s.ended:
-		s.t.Fatalf("greenroom ended: %v\n%s", s.err, s.out.tail(20))
+	case <-s.up.ended:
+		s.t.Fatalf("greenroom ended: %v\n%s", s.up.err, s.out.tail(20))
 	default:
 	}
 	status, err := s.api.Status(s.t.Context())
@@ -164,10 +174,10 @@ func (s *system) serves() error {
 // kill ends greenroom, and nothing else, by SIGKILL.
 func (s *system) kill() {
 	s.t.Helper()
-	if err := s.up.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := s.up.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		s.t.Fatal(err)
 	}
-	<-s.ended
+	<-s.up.ended
 	s.http.CloseIdleConnections()
 }
 
@@ -175,11 +185,11 @@ func (s *system) kill() {
 func (s *system) awaitEnd() int {
 	s.t.Helper()
 	select {
-	case <-s.ended:
+	case <-s.up.ended:
 	case <-time.After(patience):
 		s.t.Fatalf("greenroom has not ended\n%s", s.out.tail(20))
 	}
-	return s.up.ProcessState.ExitCode()
+	return s.up.cmd.ProcessState.ExitCode()
 }
 
 // result is what a command did.

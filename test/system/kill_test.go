@@ -30,7 +30,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 		k.round()
 	}
 	t.Logf("killed %d times: the change was lost %d times, kept %d times, %d of them answered; %d requests",
-		kills, k.lost, k.kept, k.answered, l.count())
+		k.n-1, k.lost, k.kept, k.answered, l.count())
 	if k.lost == 0 || k.kept == k.answered {
 		t.Error("the kills were never in the middle: nothing was tried")
 	}

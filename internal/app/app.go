@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
@@ -80,6 +81,7 @@ type App struct {
 	loops    sync.WaitGroup // what may start processes; ends with cancel
 	work     sync.WaitGroup
 	closers  []func() error // undo New, last first
+	broken   atomic.Pointer[brokenListener]
 	stopOnce sync.Once
 	stopped  error
 }
@@ -247,14 +249,29 @@ func (a *App) Start(ctx context.Context) (notes []string, err error) {
 	return notes, nil
 }
 
+// serve runs a listener. One that fails ends greenroom, as a failure that Stop
+// returns, and leaves the services: the next greenroom may fare better.
 func (a *App) serve(what string, run func() error) {
 	a.work.Go(func() {
 		if err := run(); err != nil && !errors.Is(err, net.ErrClosed) {
 			a.o.Log.Error("greenroom ends, since a listener failed", "listener", what, "error", err)
-			a.ask(client.Shutdown{Asked: client.Asked{Reason: err.Error()}})
+			a.broken.CompareAndSwap(nil, &brokenListener{what, err})
+			a.ask(client.Shutdown{Asked: client.Asked{Reason: err.Error()}, LeaveServices: true})
 		}
 	})
 }
+
+// brokenListener is why greenroom ended by itself.
+type brokenListener struct {
+	what string
+	err  error
+}
+
+func (b *brokenListener) Error() string {
+	return fmt.Sprintf("the listener of the %s failed: %v; greenroom up takes the fleet over again", b.what, b.err)
+}
+
+func (b *brokenListener) Unwrap() error { return b.err }
 
 // applyAtStart applies the document. What may not be applied must not keep the
 // fleet from being served: it runs on as the state says.
@@ -389,6 +406,9 @@ func (a *App) stop(ctx context.Context, leaveServices bool) error {
 	_ = a.api.Shutdown(short)
 	a.passes.flush()
 	a.work.Wait()
+	if broken := a.broken.Load(); broken != nil {
+		errs = append(errs, broken)
+	}
 	return errors.Join(append(errs, a.close())...)
 }
 

@@ -29,7 +29,7 @@ unit:
 # generate: schemas, references and the API's description, from the code. Tests
 # fail when they are not what the code says.
 generate:
-	$(GO) generate ./api/... ./internal/... ./examples/...
+	$(GO) generate ./api/... ./internal/...
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/greenroom ./cmd/greenroom

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 )
@@ -61,19 +60,6 @@ func (b *body) reader() *bodyReader { return &bodyReader{body: b} }
 
 // replayable reports whether another try can send the body.
 func (b *body) replayable() bool { return b == nil || !b.started.Load() || b.keep.Load() }
-
-// attach returns out with a reader of its own, which ends with the connection.
-func (b *body) attach(out *http.Request) *http.Request {
-	r := b.reader()
-	out.Body = r
-	return out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			if c, ok := info.Conn.(*conn); ok && out.GetBody == nil {
-				c.sender.Store(r)
-			}
-		},
-	}))
-}
 
 // again is what http.Request.GetBody wants.
 func (b *body) again() (io.ReadCloser, error) {

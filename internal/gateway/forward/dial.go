@@ -106,6 +106,8 @@ type conn struct {
 	once   sync.Once
 	closed chan struct{}
 	sender atomic.Pointer[bodyReader] // of the last request that had a body
+	wrote  atomic.Int64               // bytes
+	look   atomic.Bool                // whether it is still open, before the next write
 }
 
 // verdict is how long a failed write waits for the reader to end the connection.
@@ -116,7 +118,11 @@ const verdict = time.Second
 // that answer rather than give up on the failed write. Reading ends by itself on
 // a connection whose writing failed; verdict is for when it does not.
 func (c *conn) Write(b []byte) (int, error) {
+	if c.look.Swap(false) && peerClosed(c.Conn) {
+		return 0, errStale
+	}
 	n, err := c.Conn.Write(b)
+	c.wrote.Add(int64(n))
 	if err != nil {
 		t := time.NewTimer(verdict)
 		defer t.Stop()

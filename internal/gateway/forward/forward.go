@@ -192,6 +192,7 @@ func (e *exchange) send(out *http.Request) (*http.Response, *instance, error) {
 func (e *exchange) try(out *http.Request) (*http.Response, *instance, error) {
 	var tried []*instance
 	var err error
+	stale := 0
 	for len(tried) < maxTries {
 		i := e.Pool.acquire(tried)
 		if i == nil {
@@ -203,18 +204,29 @@ func (e *exchange) try(out *http.Request) (*http.Response, *instance, error) {
 		u := *out.URL
 		u.Host = i.Addr
 		attempt.URL = &u
+		var sender *bodyReader
 		if e.body != nil {
-			attempt = e.body.attach(attempt)
+			sender = e.body.reader()
+			attempt.Body = sender
 		}
+		var used use
+		attempt = used.watch(attempt, e.Pool.protocol, sender)
 		var resp *http.Response
 		resp, err = i.transport.RoundTrip(attempt)
 		if err == nil {
 			return resp, i, nil
 		}
 		i.release()
+		if e.ctx.Err() != nil || !e.body.replayable() {
+			return nil, nil, err
+		}
+		if used.unsent() && stale < maxStale {
+			stale++
+			continue
+		}
 		// Nothing was sent on a connection that was not established: that is the
-		// one failure after which the request may go elsewhere.
-		if !errors.As(err, new(dialError)) || e.ctx.Err() != nil || !e.body.replayable() {
+		// other failure after which the request may be sent again.
+		if !errors.As(err, new(dialError)) {
 			return nil, nil, err
 		}
 		if !errors.Is(err, errSpare) {

@@ -39,6 +39,7 @@ demo:
 
 # bench: every figure in the docs that no test prints.
 bench:
+	$(GO) test -count=1 -v -run TestSwitchCostsTheSame ./internal/app
 	$(GO) test -run '^$$' -bench . ./internal/route ./internal/pass
 	cd bench && $(GO) test -run '^$$' -bench . ./propagation
 	$(GO) run ./cmd/greenroom demo --auto

@@ -1,19 +1,20 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/controller"
+	"github.com/greenroom-dev/greenroom/internal/durable"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
 	"github.com/greenroom-dev/greenroom/internal/gateway/mesh"
@@ -127,24 +128,10 @@ func (p *platform) save() error {
 	if err != nil {
 		return fmt.Errorf("encode the mesh addresses: %w", err)
 	}
-	if err := writeFile(p.file, data); err != nil {
+	if err := durable.Replace(p.file, bytes.NewReader(data)); err != nil {
 		return fmt.Errorf("keep the mesh addresses: %w", err)
 	}
 	return nil
-}
-
-// writeFile replaces a file durably and as a whole.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // Stop takes a version out of its pool first, so that no request reaches what

@@ -1,6 +1,7 @@
 package pass
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/greenroom-dev/greenroom/internal/durable"
 )
 
 // maxKeyFile bounds what is read of a key file, in bytes: some hundred keys.
@@ -63,51 +66,23 @@ func createRing(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("making the folder of the keys for passes: %w", err)
 	}
-	return writeFile(path, r, func(from, to string) error {
-		if err := os.Link(from, to); err != nil && !errors.Is(err, fs.ErrExist) {
+	return writeRing(path, r, func(path string, content io.Reader) error {
+		if err := durable.Create(path, content); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 		return nil
 	})
 }
 
-func replaceFile(path string, r *ring) error { return writeFile(path, r, os.Rename) }
+func replaceRing(path string, r *ring) error { return writeRing(path, r, durable.Replace) }
 
-// writeFile writes a whole new file beside path and puts it there, so that a
-// crash leaves the former or the new one.
-func writeFile(path string, r *ring, put func(from, to string) error) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("writing the keys for passes: %w", err)
-		}
-	}()
+func writeRing(path string, r *ring, write func(path string, content io.Reader) error) error {
 	b, err := r.marshal()
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // made with mode 0600
-	if err != nil {
-		return err
+	if err := write(path, bytes.NewReader(b)); err != nil {
+		return fmt.Errorf("writing the keys for passes: %w", err)
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := put(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }

@@ -89,7 +89,7 @@ func (k *Keys) replace(keys []jose.JSONWebKey) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(k.path, r); err != nil {
+	if err := replaceRing(k.path, r); err != nil {
 		return err
 	}
 	k.ring.Store(r)

@@ -2,7 +2,7 @@
 // one release, and the links and QR codes that carry them.
 //
 // It owns the signing keys and their file, the form of a token, and its
-// verification; it imports nothing else of greenroom. Which passes were issued
+// verification; of greenroom it imports durable alone. Which passes were issued
 // or revoked is the store's record, and what a pass opens is the edge's
 // decision: neither is known here.
 //

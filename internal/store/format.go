@@ -2,14 +2,13 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/greenroom-dev/greenroom/internal/durable"
 )
 
 // The file's buckets.
@@ -122,20 +121,5 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.CreateTemp(filepath.Dir(to), ".store-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(out.Name())
-	_, err = io.Copy(out, in)
-	if err == nil {
-		err = out.Sync()
-	}
-	if err := errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(out.Name(), to); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(to))
+	return durable.Replace(to, in)
 }

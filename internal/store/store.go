@@ -5,7 +5,7 @@
 // It owns the file's form, its format number and migrations, and what is true
 // after a crash: what a call reported saved is there, whole, with the events
 // that came with it. It knows nothing of what the record means, reads no
-// clock, and imports nothing else of greenroom.
+// clock, and of greenroom it imports durable alone.
 //
 // Start at Open, then Store.Save. record.go, event.go, pass.go and token.go
 // hold one noun each; check.go is what makes a file fit to be opened, format.go
@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/greenroom-dev/greenroom/internal/durable"
 )
 
 // The ways in which a file or a change is refused. A refused file is left as
@@ -111,7 +113,7 @@ func create(path string, ms []migration) error {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncFolder(dir)
 }
 
 // openChecked locks the file and reads all of it with ordinary reads before
@@ -175,13 +177,4 @@ func openBolt(f *os.File) (db *bbolt.DB, err error) {
 		FreelistType:   bbolt.FreelistMapType,
 		OpenFile:       func(string, int, os.FileMode) (*os.File, error) { return f, nil },
 	})
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/greenroom-dev/greenroom/internal/durable"
 )
 
 // copyPrefix begins the name of a copy that is not whole yet.
@@ -56,7 +58,7 @@ func (p *Platform) Store(path string) (sha string, err error) {
 	if err := os.Rename(tmp.Name(), filepath.Join(p.binDir(), sha)); err != nil {
 		return "", fmt.Errorf("store executable %s: %w", path, err)
 	}
-	return sha, syncDir(p.binDir())
+	return sha, durable.SyncFolder(p.binDir())
 }
 
 // Executable returns the path of the copy with that SHA-256 in hex, and whether

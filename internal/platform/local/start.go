@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/durable"
 )
 
 // life is one process of an instance, from its record to its end.
@@ -64,7 +66,7 @@ func (p *Platform) start(v *version, i *instance) (*life, error) {
 	if err := writeRecord(i.dir, recordFile, rec); err != nil {
 		return nil, err
 	}
-	if err := syncDir(v.dir); err != nil {
+	if err := durable.SyncFolder(v.dir); err != nil {
 		return nil, err
 	}
 	if err := p.startShim(i, env, lock); err != nil {

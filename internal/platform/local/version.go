@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/greenroom-dev/greenroom/internal/durable"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 )
 
@@ -136,7 +137,7 @@ func (p *Platform) persist(v *version) error {
 	}
 	err := os.Mkdir(v.dir, 0o700)
 	if err == nil {
-		err = syncDir(p.versionsDir())
+		err = durable.SyncFolder(p.versionsDir())
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

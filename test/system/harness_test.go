@@ -293,7 +293,9 @@ func (s *system) get(path string, headers ...string) answer {
 }
 
 func (s *system) try(method, path string, headers ...string) (answer, error) {
-	r, err := http.NewRequest(method, "http://"+s.edge+path, nil)
+	// A body that can not be had twice: the client must not send again what a
+	// killed greenroom may have passed on.
+	r, err := http.NewRequest(method, "http://"+s.edge+path, io.NopCloser(strings.NewReader("")))
 	if err != nil {
 		return answer{}, err
 	}

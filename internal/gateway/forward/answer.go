@@ -123,6 +123,16 @@ func (e *exchange) copyLong(src io.Reader) error {
 	return e.copy(src, true)
 }
 
+// over reports whether the exchange must end, which onEnd may not have told yet.
+func (e *exchange) over() bool {
+	select {
+	case <-e.End: // nil: never
+		return true
+	default:
+		return false
+	}
+}
+
 // onEnd calls f when the exchange's streams must end, unless stop is called
 // before. When stop has returned, f does not run.
 func (e *exchange) onEnd(f func()) (stop func()) {

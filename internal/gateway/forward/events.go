@@ -77,7 +77,7 @@ func (e *exchange) copyEvents(src io.Reader) error {
 		mu.Lock()
 		between := !stream.inside
 		end := stream.follow(buf[:n])
-		bye := ending && (between || end >= 0)
+		bye := (ending || e.over()) && (between || end >= 0)
 		mu.Unlock()
 		if bye {
 			return e.lastEvent(buf[:max(end, 0)])

@@ -9,7 +9,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
 
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
 )
@@ -34,7 +34,7 @@ func FromOS() Env {
 	}
 	return Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Terminal: isatty.IsTerminal(os.Stdout.Fd()) && isatty.IsTerminal(os.Stdin.Fd()),
+		Terminal: term.IsTerminal(int(os.Stdout.Fd())) && term.IsTerminal(int(os.Stdin.Fd())),
 		Width:    terminalWidth,
 		Getenv:   os.Getenv, Executable: self, Version: version(),
 	}

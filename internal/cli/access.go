@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -23,11 +24,7 @@ func (a *app) passCreate() *cobra.Command {
 		Use: "create [RELEASE]", Short: "Make a pass: a link, a QR code and a header", Args: oneName,
 		ValidArgsFunction: a.releases("Preparing", "Previewing", "Canary", "Live"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, s, err := a.statusOf(cmd.Context())
-			if err != nil {
-				return err
-			}
-			r, err := a.pick(s, args, "look at", inPhase("Preparing", "Previewing", "Canary"))
+			api, s, r, err := a.pick(cmd.Context(), args, "look at", inPhase("Preparing", "Previewing", "Canary"))
 			if err != nil {
 				return err
 			}
@@ -89,7 +86,7 @@ func printPasses(w io.Writer, passes []client.Pass, now time.Time) {
 	}
 	table(w, "PASS\tRELEASE\tSTATE\tUNTIL\tLAST USE\tFOR", func(row func(...string)) {
 		for _, p := range passes {
-			whom := reasonOr(p.Subject, "–")
+			whom := cmp.Or(p.Subject, "–")
 			if p.By != p.Subject {
 				whom += ", by " + p.By
 			}

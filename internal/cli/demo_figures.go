@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
@@ -217,7 +218,7 @@ func (f *figures) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d promotions and %d rollbacks of five services at once\n", s.Promotions, s.Rollbacks)
 	fmt.Fprintf(w, "  a call took              p50 %s, p99 %s\n", ms(s.CallP50), ms(s.CallP99))
 	fmt.Fprintf(w, "  a request took           p50 %s, p99 %s\n", ms(l.P50), ms(l.P99))
-	fmt.Fprintf(w, "  in the second around one p99 %s at most: %.1f × (%d × is allowed)\n", ms(s.Around), s.Ratio, allowedRatio)
+	fmt.Fprintf(w, "  in the second around one p99 %s at most: %.1f × the run's (%d × is allowed)\n", ms(s.Around), s.Ratio, allowedRatio)
 	if s.Elsewhere > 0 {
 		fmt.Fprintf(w, "  in a second without one  p99 %s at most\n", ms(s.Elsewhere))
 	}
@@ -225,7 +226,11 @@ func (f *figures) print(w io.Writer) {
 	fmt.Fprintf(w, "  calls without the stamp  %d\n", f.Lost)
 	f.printControl(w)
 	if f.Passed {
-		fmt.Fprintln(w, "\nNothing failed, and nothing was mixed.")
+		if f.Control != nil {
+			fmt.Fprintln(w, "\nNothing failed, and nothing was mixed but where a service dropped the stamp.")
+		} else {
+			fmt.Fprintln(w, "\nNothing failed, and nothing was mixed.")
+		}
 		return
 	}
 	fmt.Fprintln(w)
@@ -246,8 +251,8 @@ func (f *figures) printControl(w io.Writer) {
 	}
 	fmt.Fprint(w, "\nControl: the same fleet, and its api passes no stamp on\n")
 	fmt.Fprintf(w, "  in preview               %d of %d requests mixed\n", c.Preview.Mixed, c.Preview.Sent)
-	fmt.Fprintf(w, "  promotion refused        %s\n", reasonOr(c.Refused, "no"))
-	fmt.Fprintf(w, "  doctor                   %s\n", reasonOr(wrap(c.Doctor, 27, 80), "names nobody"))
+	fmt.Fprintf(w, "  promotion refused        %s\n", cmp.Or(c.Refused, "no"))
+	fmt.Fprintf(w, "  doctor                   %s\n", cmp.Or(wrap(c.Doctor, 27, 80), "names nobody"))
 	fmt.Fprintf(w, "  %d switches under load    %d of %s requests mixed\n", c.Switches, c.Switching.Mixed, grouped(c.Switching.Sent))
 	fmt.Fprintf(w, "  steady, after a switch   %d of %s requests mixed, %d failed\n", c.Steady.Mixed, grouped(c.Steady.Sent), c.Steady.Failed)
 	if c.SteadyTrouble != "" {

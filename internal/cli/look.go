@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,7 +95,7 @@ func (a *app) eventsCommand() *cobra.Command {
 
 func eventLine(e client.Event) string {
 	return fmt.Sprintf("%s  %-18s %-10s %s%s  (%s)",
-		e.Time.Local().Format(time.DateTime), e.Type, reasonOr(e.Release, "–"), e.Message, because(e.Why), e.Who)
+		e.Time.Local().Format(time.DateTime), e.Type, cmp.Or(e.Release, "–"), e.Message, because(e.Why), e.Who)
 }
 
 // printLine writes v as one line of JSON.
@@ -153,7 +154,7 @@ func (a *app) examine(ctx context.Context, file string) ([]client.Finding, error
 	}
 	findings := []client.Finding{{
 		Check: "server", Level: "note", Message: "no greenroom runs with the state in " + state,
-		Remedy: "start it with greenroom up -f " + reasonOr(file, config.FileName) + ", or name its --state",
+		Remedy: "start it with greenroom up -f " + cmp.Or(file, config.FileName) + ", or name its --state",
 	}}
 	if file == "" {
 		return append(findings, greenroom.Preflight(state, nil)...), nil

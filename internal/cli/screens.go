@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -131,7 +132,7 @@ func printFleet(w io.Writer, f client.Fleet, s client.Status) {
 	fmt.Fprintf(w, "Fleet %s, edge at %s\n\n", f.Name, s.EdgeURL)
 	table(w, "HOST\tPATH\tMETHODS\tSERVICE", func(row func(...string)) {
 		for _, r := range f.Routes {
-			row(reasonOr(r.Host, "any"), reasonOr(r.Path, "/"), reasonOr(strings.Join(r.Methods, ","), "any"), r.Service)
+			row(cmp.Or(r.Host, "any"), cmp.Or(r.Path, "/"), cmp.Or(strings.Join(r.Methods, ","), "any"), r.Service)
 		}
 	})
 	fmt.Fprintln(w)
@@ -262,7 +263,7 @@ func printChanges(w io.Writer, r client.Release) {
 			for _, f := range c.Fields {
 				fields = append(fields, f.Field)
 			}
-			row(c.Service, reasonOr(c.Serving, "–"), c.To, strings.Join(fields, ", "))
+			row(c.Service, cmp.Or(c.Serving, "–"), c.To, strings.Join(fields, ", "))
 		}
 	})
 }
@@ -271,7 +272,7 @@ func printChanges(w io.Writer, r client.Release) {
 func printDiff(w io.Writer, r client.Release) {
 	changes := slices.Clone(r.Changes)
 	for i := range changes {
-		changes[i].From = reasonOr(changes[i].Serving, "nothing")
+		changes[i].From = cmp.Or(changes[i].Serving, "nothing")
 	}
 	printVersions(w, changes)
 }
@@ -280,7 +281,7 @@ func printVersions(w io.Writer, changes []client.ReleaseChange) {
 	for _, v := range changes {
 		fmt.Fprintf(w, "%s: version %s → %s\n", v.Service, v.From, v.To)
 		for _, f := range v.Fields {
-			fmt.Fprintf(w, "  %s: %s → %s\n", f.Field, reasonOr(f.From, "not set"), reasonOr(f.To, "not set"))
+			fmt.Fprintf(w, "  %s: %s → %s\n", f.Field, cmp.Or(f.From, "not set"), cmp.Or(f.To, "not set"))
 		}
 	}
 }

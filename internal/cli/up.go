@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,7 +162,7 @@ func notServing(s client.Status) (waiting, failed []string) {
 			case v.State == "failed":
 				failed = append(failed, fmt.Sprintf("%s %s does not start: %s; greenroom logs %s", v.Service, v.Name, v.Message, v.Service))
 			default:
-				waiting = append(waiting, fmt.Sprintf("%s %s (%s)", v.Service, v.Name, reasonOr(v.Message, v.State)))
+				waiting = append(waiting, fmt.Sprintf("%s %s (%s)", v.Service, v.Name, cmp.Or(v.Message, v.State)))
 			}
 		}
 	}

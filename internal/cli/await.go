@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/greenroom-dev/greenroom/client"
+)
+
+// errEnough ends a stream whose end has been seen.
+var errEnough = errors.New("enough")
+
+// await follows a release until done says so, showing what it waits for.
+func (a *app) await(ctx context.Context, api *client.Client, name string, w waiting, done func(client.Release) (bool, error)) (client.Release, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	show := a.newProgress()
+	defer show.end()
+	var last client.Release
+	var outcome error
+	err := api.FollowStatus(ctx, func(s client.Status) error {
+		i := slices.IndexFunc(s.Releases, func(r client.Release) bool { return r.Name == name })
+		if i < 0 {
+			outcome = fmt.Errorf("%s is gone; greenroom events says why", name)
+			return errEnough
+		}
+		last = s.Releases[i]
+		var over bool
+		if over, outcome = done(last); over {
+			return errEnough
+		}
+		show.say(name + " is " + last.Phase + ": " + cmp.Or(last.Reason, "…"))
+		return nil
+	})
+	switch {
+	case errors.Is(err, errEnough):
+		return last, outcome
+	case errors.Is(err, context.Canceled):
+		return last, fmt.Errorf("interrupted; %s goes on: greenroom status --watch", name)
+	case errors.Is(err, context.DeadlineExceeded):
+		return last, &codedError{fmt.Errorf("%s is still %s after %s (%s); it goes on: greenroom status --watch", name, last.Phase, w.timeout, cmp.Or(last.Reason, "no reason given")), TimedOut}
+	}
+	return last, err
+}
+
+// awaitPreview waits until a release that was opened is Previewing.
+func (a *app) awaitPreview(ctx context.Context, api *client.Client, name string, w waiting) (client.Release, error) {
+	return a.await(ctx, api, name, w, func(r client.Release) (bool, error) {
+		switch r.Phase {
+		case "Preparing":
+			return false, nil
+		case "Failed", "Aborted":
+			return true, fmt.Errorf("%s has %s: %s", name, strings.ToLower(r.Phase), cmp.Or(r.Reason, "greenroom events says why"))
+		}
+		return true, nil
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/greenroom-dev/greenroom/internal/fleet"
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // envRun marks the processes of one run, so that they are found again even if
@@ -54,7 +55,7 @@ func (r *Runner) command(ctx context.Context, h fleet.Hook, c Context, out *outp
 		_, _ = io.Copy(out, read) // ends with the last writer, or when read is closed below
 	}()
 
-	n.PID, n.Start = cmd.Process.Pid, startOf(cmd.Process.Pid)
+	n.Leader, _ = process.Identify(cmd.Process.Pid) // fails where it has ended already
 	noted := r.write(n)
 	err = r.await(ctx, cmd)
 	drain(copied, read)
@@ -75,7 +76,7 @@ func (r *Runner) await(ctx context.Context, cmd *exec.Cmd) error {
 	exited := make(chan struct{})
 	go func() {
 		defer close(exited)
-		awaitExit(pid)
+		process.AwaitExit(pid)
 	}()
 	var early error
 	select {

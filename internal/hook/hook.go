@@ -4,7 +4,7 @@
 // It owns the life of one run: its environment, its deadline, what is kept of
 // its output, and that a run left over by a killed greenroom is ended before
 // the next. When hooks run and what their results mean is the state machine's;
-// of greenroom it imports fleet alone.
+// of greenroom it imports fleet and process alone.
 //
 // Start at Runner.Run. command.go runs processes, check.go asks over HTTP,
 // output.go keeps what they said, leftover.go ends what a former greenroom

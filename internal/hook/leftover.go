@@ -11,17 +11,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // note is what is kept of a run while it runs, to find its processes again.
 type note struct {
-	ID    string `json:"id"`
-	Run   string `json:"run"`             // value of envRun
-	PID   int    `json:"pid,omitempty"`   // leader of the process group; 0: not known to have started
-	Start string `json:"start,omitempty"` // boot and time of PID's start, from startOf
+	ID     string           `json:"id"`
+	Run    string           `json:"run"`             // value of envRun
+	Leader process.Identity `json:"leader,omitzero"` // of the process group; zero: not known to have started
 }
 
 func newNote(id string) note { return note{ID: id, Run: rand.Text()} }
@@ -129,4 +131,26 @@ func (r *Runner) endProcesses(ctx context.Context, n note) error {
 		case <-poll.C:
 		}
 	}
+}
+
+// processesOf returns the processes of a run: those that carry its mark in
+// their environment, where the system lets us see it, and the group of its
+// leader if that is still the same process.
+func processesOf(n note) ([]int, error) {
+	marked, err := process.WithEnv(envRun + "=" + n.Run)
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	if n.Leader.Alive() {
+		if pids, err = process.InGroup(n.Leader.PID); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range marked {
+		if !slices.Contains(pids, id.PID) {
+			pids = append(pids, id.PID)
+		}
+	}
+	return pids, nil
 }

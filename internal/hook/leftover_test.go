@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // envRunner makes the test binary a greenroom that runs one hook; it names the
@@ -153,7 +155,10 @@ func TestALeftoverMayEndItselfAfterSIGTERM(t *testing.T) {
 	}
 	t.Cleanup(func() { left.Process.Kill() })
 	n := newNote("r42/verify/smoke/1")
-	n.PID, n.Start = left.Process.Pid, startOf(left.Process.Pid)
+	var err error
+	if n.Leader, err = process.Identify(left.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.write(n); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +177,11 @@ func TestAProcessThatGotALeftoversIDIsSpared(t *testing.T) {
 	r := newRunner(t)
 	other := start(t)
 	n := newNote("r42/verify/smoke/1")
-	n.PID, n.Start = other.Process.Pid, "another boot/1"
+	own, err := process.Identify(other.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Leader = process.Identity{Boot: own.Boot, PID: own.PID, Start: own.Start - 1}
 	if err := r.write(n); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // supervisor is a platform in a process of its own.
@@ -350,13 +352,13 @@ func TestStalePIDKillsNoStranger(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = stranger.Process.Kill(); _ = stranger.Wait() })
-	real, err := identify(stranger.Process.Pid)
+	real, err := process.Identify(stranger.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases := map[string]func(*identity){
-		"other start time": func(id *identity) { id.Start-- },
-		"other boot":       func(id *identity) { id.Boot = "another" },
+	cases := map[string]func(*process.Identity){
+		"other start time": func(id *process.Identity) { id.Start-- },
+		"other boot":       func(id *process.Identity) { id.Boot = "another" },
 	}
 	for name, falsify := range cases {
 		t.Run(name, func(t *testing.T) {

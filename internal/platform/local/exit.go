@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // String says how the process ended, in words.
@@ -59,7 +61,7 @@ func (p *Platform) passStop(i *instance, l *life) {
 		p.work.Go(func() { p.endProcess(i, l, order.Drain) })
 		return
 	}
-	if err := l.shim.signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := l.shim.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.log.Error("cannot signal the shim", "instance", i.id, "error", err)
 	}
 }
@@ -94,17 +96,20 @@ func (p *Platform) learnExit(v *version, i *instance, l *life) Exit {
 // and after drain SIGKILL to the group. It touches only processes whose identity
 // is the recorded one, or whose environment names the instance.
 func (p *Platform) endProcess(i *instance, l *life, drain time.Duration) {
-	left := carriers(i.id)
-	if l.running.Service.alive() {
+	left, err := process.WithEnv("GREENROOM_INSTANCE=" + i.id)
+	if err != nil {
+		p.log.Error("cannot look for what is left of an instance", "instance", i.id, "error", err)
+	}
+	if l.running.Service.Alive() {
 		left = append(left, l.running.Service)
 	}
-	var ending []*process
+	var ending []*process.Handle
 	for _, id := range left {
 		if id == l.running.Shim {
 			continue // it writes down how its process ends
 		}
-		if h, err := openProcess(id); err == nil {
-			_ = h.signal(syscall.SIGTERM)
+		if h, err := process.Open(id); err == nil {
+			_ = h.Signal(syscall.SIGTERM)
 			ending = append(ending, h)
 		}
 	}
@@ -112,15 +117,15 @@ func (p *Platform) endProcess(i *instance, l *life, drain time.Duration) {
 	defer deadline.Stop()
 	for _, h := range ending {
 		select {
-		case <-h.done:
+		case <-h.Done():
 		case <-p.ctx.Done():
 		case <-deadline.C:
 			deadline.Reset(0)
-			l.running.Service.killGroup()
-			_ = h.signal(syscall.SIGKILL)
-			<-h.done
+			l.running.Service.KillGroup()
+			_ = h.Signal(syscall.SIGKILL)
+			<-h.Done()
 		}
-		h.close()
+		h.Close()
 	}
 }
 

@@ -232,7 +232,7 @@ func (p *Platform) watch(v *version, i *instance, l *life) bool {
 			again = time.After(busyEvery)
 		}
 		select {
-		case <-l.shim.done:
+		case <-l.shim.Done():
 			return p.ctx.Err() == nil
 		case <-i.wake:
 		case <-again:

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // listeningPorts returns the TCP ports on which processes of that session
@@ -15,10 +17,11 @@ import (
 func listeningPorts(session int) []int {
 	byInode := listeningInodes()
 	var ports []int
-	for _, pid := range processes() {
-		if st, ok := readStat(pid); !ok || st.session != session {
-			continue
-		}
+	pids, err := process.InSession(session)
+	if err != nil {
+		return nil // a hint is missing
+	}
+	for _, pid := range pids {
 		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 		for _, link := range links {
 			to, err := os.Readlink(link)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/fleet"
+	"github.com/greenroom-dev/greenroom/internal/process"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -391,6 +392,6 @@ func killAllBelow(t *testing.T, dir string) {
 }
 
 func alive(pid int) bool {
-	_, ok := startTime(pid)
-	return ok
+	_, err := process.Identify(pid)
+	return err == nil
 }

@@ -5,7 +5,7 @@
 // their executables, and one folder that holds all of it. It knows nothing of
 // releases, views or routing: a controller says which versions should run
 // (Ensure, Stop) and looks at how they do (Observe). Of greenroom it imports
-// fleet and durable alone.
+// fleet, durable and process alone.
 //
 // Nothing that runs hangs on the life of greenroom. Each process has a shim, a
 // tiny parent in a session of its own, that keeps its output and writes down

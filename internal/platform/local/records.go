@@ -12,6 +12,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/internal/durable"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // The files of a version's folder and, below it, of an instance's. Each has one
@@ -54,10 +55,10 @@ type startRecord struct {
 }
 
 type runningRecord struct {
-	Start   int       `json:"start"`
-	Shim    identity  `json:"shim"`
-	Service identity  `json:"service"`
-	At      time.Time `json:"at"`
+	Start   int              `json:"start"`
+	Shim    process.Identity `json:"shim"`
+	Service process.Identity `json:"service"`
+	At      time.Time        `json:"at"`
 }
 
 type endedRecord struct {

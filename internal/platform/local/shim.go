@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // lockFD is where a shim finds the lock that the platform took for it.
@@ -127,11 +129,11 @@ func (s *shim) serve() Exit {
 }
 
 func (s *shim) recordRunning(pid int) error {
-	self, err := identify(os.Getpid())
+	self, err := process.Identify(os.Getpid())
 	if err != nil {
 		return err
 	}
-	service, err := identify(pid)
+	service, err := process.Identify(pid)
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
@@ -183,7 +185,7 @@ func (s *shim) start() (proc *os.Process, copied <-chan struct{}, err error) {
 // attend waits for the process to end and carries out orders to stop it.
 func (s *shim) attend(proc *os.Process) Exit {
 	ended := make(chan struct{})
-	go func() { awaitExit(proc.Pid); close(ended) }()
+	go func() { process.AwaitExit(proc.Pid); close(ended) }()
 	var (
 		asked    bool
 		killed   bool

@@ -12,18 +12,19 @@ import (
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/durable"
+	"github.com/greenroom-dev/greenroom/internal/process"
 )
 
 // life is one process of an instance, from its record to its end.
 type life struct {
 	start   int
 	running runningRecord
-	shim    *process // nil where the process was never seen
+	shim    *process.Handle // nil where the process was never seen
 }
 
 func (l *life) close() {
 	if l != nil && l.shim != nil {
-		l.shim.close()
+		l.shim.Close()
 	}
 }
 
@@ -139,10 +140,10 @@ func (p *Platform) startShim(i *instance, env []string, lock *os.File) error {
 
 // reap waits for a shim, so that it does not stay a zombie; also beyond Close.
 func reap(cmd *exec.Cmd) {
-	if id, err := identify(cmd.Process.Pid); err == nil {
-		if h, err := openProcess(id); err == nil {
-			<-h.done
-			h.close()
+	if id, err := process.Identify(cmd.Process.Pid); err == nil {
+		if h, err := process.Open(id); err == nil {
+			<-h.Done()
+			h.Close()
 		}
 	}
 	_ = cmd.Wait()
@@ -173,7 +174,7 @@ func (l *life) tryAttach(dir string) bool {
 	running, ok := readRunning(dir, l.start)
 	if ok {
 		l.running = running
-		if shim, err := openProcess(running.Shim); err == nil {
+		if shim, err := process.Open(running.Shim); err == nil {
 			l.shim = shim
 			return true
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"maps"
 	"reflect"
 	"slices"
@@ -92,9 +93,33 @@ func (h *hops) publish(rec controller.Record, next *gateway.Snapshot) {
 	defer h.mu.Unlock()
 	next.Revoked = h.revoked // which may have grown since next was built
 	h.gateway.Publish(next)
+	if h.last == nil {
+		h.recallStage(rec.State)
+	}
 	h.last, h.views, h.fleet = next, rec.State.Views, &rec.Fleet
-	serving := rec.State.Views[rec.State.Default]
-	_ = h.stage.Switch(rec.State.Epoch, rec.State.Serving().Release, serving.Versions)
+	h.switchStage(rec.State.Epoch, rec.State, rec.State.Default)
+}
+
+// recallStage tells the stage what served until the last switch, so that after
+// a restart a service that serves in both views is not taken for a new one.
+func (h *hops) recallStage(s release.State) {
+	for _, r := range s.Releases {
+		switch {
+		case r.Phase == release.Live:
+			h.switchStage(s.Epoch-1, s, r.Former)
+		case r.RolledBack != nil && r.RolledBack.At.Equal(s.Since):
+			h.switchStage(s.Epoch-1, s, r.View)
+		}
+	}
+}
+
+func (h *hops) switchStage(epoch uint64, s release.State, stamp string) {
+	view, known := s.Views[stamp]
+	if !known || epoch == 0 {
+		return
+	}
+	// It refuses only what a State never does: another view under the same epoch.
+	_ = h.stage.Switch(epoch, cmp.Or(view.Release, release.Baseline), view.Versions)
 }
 
 // revoke turns away a pass from now on.

@@ -178,7 +178,7 @@ func (a *App) showRelease(rec controller.Record, r release.Release, o release.Ob
 func (a *App) showHooks(rec controller.Record, r release.Release) []client.Hook {
 	out := []client.Hook{}
 	specs := hooksOf(rec.Releases[r.Name].Spec.Hooks)
-	for _, m := range []release.Moment{release.Prepare, release.Verify, release.OnSettle, release.OnRollback, release.OnAbort} {
+	for _, m := range release.Moments() {
 		p, due := r.Progress[m]
 		for i, h := range specs[m] {
 			shown := client.Hook{Moment: string(m), Name: h.Name, State: "waiting"}

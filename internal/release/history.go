@@ -48,7 +48,7 @@ func (s State) inSight(r Release) bool {
 			return true
 		}
 	}
-	for _, m := range moments() {
+	for _, m := range Moments() {
 		if _, due := r.nextHook(m); due {
 			return true
 		}

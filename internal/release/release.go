@@ -120,7 +120,8 @@ const (
 	OnAbort    Moment = "abort"    // after the end of the preview, which never waits for it
 )
 
-func moments() []Moment { return []Moment{Prepare, Verify, OnSettle, OnRollback, OnAbort} }
+// Moments returns all of them, in the order in which their hooks are shown.
+func Moments() []Moment { return []Moment{Prepare, Verify, OnSettle, OnRollback, OnAbort} }
 
 // Progress is how far the hooks of a moment have come. They run one after the
 // other.

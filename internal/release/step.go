@@ -25,7 +25,7 @@ func Step(s State, o Observation, now time.Time) (State, []Action) {
 }
 
 func (d *draft) advance(r Release, o Observation) {
-	for _, m := range moments() {
+	for _, m := range Moments() {
 		r = d.hear(r, m, o)
 	}
 	switch r.Phase {
@@ -74,7 +74,7 @@ func (d *draft) actions(o Observation) []Action {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Releases)) {
-		for _, m := range moments() {
+		for _, m := range Moments() {
 			hook, due := d.Releases[name].nextHook(m)
 			if _, known := o.Hooks[hook.ID]; due && !known {
 				out = append(out, hook)

@@ -2,11 +2,8 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -151,7 +148,7 @@ func examineExecutables(ctx context.Context, rec controller.Record) []client.Fin
 		}
 		sum, known := sums[v.Run.Executable]
 		if !known {
-			sum, _ = sumOf(v.Run.Executable) // what can not be read has not changed
+			sum, _ = local.SHA256(v.Run.Executable) // what can not be read has not changed
 			sums[v.Run.Executable] = sum
 		}
 		if sum != "" && sum != v.Run.SHA256 {
@@ -161,19 +158,6 @@ func examineExecutables(ctx context.Context, rec controller.Record) []client.Fin
 		}
 	}
 	return out
-}
-
-func sumOf(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // examineClock compares the clock with the event log, which only goes forward.

@@ -101,8 +101,8 @@ func (p *Platform) Prune(keep map[string]bool) error {
 
 func (p *Platform) binDir() string { return filepath.Join(p.dir, "bin") }
 
-// fileSHA256 hashes the file at path.
-func fileSHA256(path string) (string, error) {
+// SHA256 returns the SHA-256 of the file at path in hex, as Store names copies by.
+func SHA256(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err

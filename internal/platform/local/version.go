@@ -123,7 +123,7 @@ func (p *Platform) check(ctx context.Context, spec *Spec) error {
 	if _, stored := p.Executable(run.SHA256); stored {
 		return ctx.Err()
 	}
-	sha, err := fileSHA256(run.Executable)
+	sha, err := SHA256(run.Executable)
 	if err != nil || sha != run.SHA256 {
 		return fmt.Errorf("its executable is not stored, and %s is not or no longer what the version was declared with: declare a new version", run.Executable)
 	}
@@ -352,7 +352,7 @@ func (p *Platform) checkInPlace(v *version, run *fleet.Run) {
 	if known {
 		return
 	}
-	sha, err := fileSHA256(run.Executable)
+	sha, err := SHA256(run.Executable)
 	if err != nil {
 		return
 	}

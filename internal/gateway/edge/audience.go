@@ -59,19 +59,19 @@ func passOf(r *http.Request) (token string, byHeader bool) {
 func (h *Handler) judge(s *gateway.Snapshot, token string) (verdict, *gateway.Problem) {
 	claims, err := h.gateway.Verify(token)
 	v := verdict{claims: claims}
-	const ask = " Ask for a new one, or leave the preview."
+	const ask = "Ask for a new one, or leave the preview."
 	switch {
 	case errors.Is(err, pass.ErrExpired):
-		return v, &gateway.Problem{Code: gateway.CodePassExpired, Detail: "The pass is over." + ask}
+		return v, &gateway.Problem{Code: gateway.CodePassExpired, Detail: ask}
 	case err != nil:
-		return v, &gateway.Problem{Code: gateway.CodePassForged, Detail: "The pass was not made here, or was changed on its way." + ask}
+		return v, &gateway.Problem{Code: gateway.CodePassForged, Detail: "The pass was not made here, or was changed on its way. " + ask}
 	}
 	if _, revoked := s.Revoked[claims.ID]; revoked {
-		return v, &gateway.Problem{Code: gateway.CodePassRevoked, Detail: fmt.Sprintf("The pass for %s was taken back.", claims.Release) + ask}
+		return v, &gateway.Problem{Code: gateway.CodePassRevoked, Detail: fmt.Sprintf("Somebody took the pass for %s back. ", claims.Release) + ask}
 	}
 	rule, known := s.Passes[claims.Release]
 	if !known || rule.UID != claims.UID {
-		return v, &gateway.Problem{Code: gateway.CodePassUnknown, Detail: fmt.Sprintf("Release %s, for which the pass was made, does not exist any more.", claims.Release) + ask}
+		return v, &gateway.Problem{Code: gateway.CodePassUnknown, Detail: fmt.Sprintf("Release %s, for which the pass was made, does not exist any more. ", claims.Release) + ask}
 	}
 	v.rule = rule
 	if rule.Access == gateway.Ordinary || rule.Access == gateway.Preview && s.Table.Known(rule.Stamp) {

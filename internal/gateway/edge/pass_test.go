@@ -53,7 +53,7 @@ func TestPassThatOpensNothing(t *testing.T) {
 		says        string
 	}{
 		{"expired", at("a", -2*time.Hour, -time.Hour), gateway.CodePassExpired, "new one"},
-		{"revoked", at("gone", -time.Hour, time.Hour), gateway.CodePassRevoked, "taken back"},
+		{"revoked", at("gone", -time.Hour, time.Hour), gateway.CodePassRevoked, "took the pass"},
 		{"revoked and expired", at("gone", -2*time.Hour, -time.Hour), gateway.CodePassExpired, "new one"},
 		{"issued in the future", at("b", time.Hour, 2*time.Hour), gateway.CodePassForged, "not made here"},
 		{"garbage", "garbage", gateway.CodePassForged, "not made here"},

@@ -29,7 +29,7 @@ func (a *App) MintPass(_ context.Context, who string, in client.MintPass) (clien
 		var err error
 		if life, err = time.ParseDuration(in.For); err != nil || life < shortestPass || life > longestPass {
 			return client.MintedPass{}, &httpapi.InputError{
-				Problem: fmt.Sprintf("a pass can not be for %q", in.For), Remedy: "name a duration from 1m to 720h, such as 2h",
+				Problem: fmt.Sprintf("a pass cannot be for %q", in.For), Remedy: "name a duration from 1m to 720h, such as 2h",
 			}
 		}
 	}

@@ -45,8 +45,10 @@ func (s State) checkPhase(r Release) Check {
 	switch {
 	case r.Phase == Preparing:
 		c.OK, c.Remedy = false, "wait until it is Previewing: greenroom status --watch"
+	case r.Phase == Failed:
+		c.OK, c.Remedy = false, "open it again with what went wrong mended"
 	case r.Phase != Previewing && r.Phase != Canary:
-		c.OK, c.Remedy = false, "only a release in Previewing or Canary is promoted"
+		c.OK, c.Remedy = false, "only a release that holders of a pass see is promoted"
 	case canary && other.Name != r.Name:
 		c.Rule, c.OK = "canary", false
 		c.Detail = other.Name + " is in Canary"
@@ -88,6 +90,9 @@ func (s State) checkVerify(r Release) Check {
 		return Check{Rule: "verify", Detail: "verify failed: " + p.Failed, Remedy: "mend it, then greenroom release verify " + r.Name}
 	case !s.hooksPassed(r, Verify):
 		return Check{Rule: "verify", Detail: "its verify hooks have not passed yet", Remedy: "wait for them: greenroom release show " + r.Name}
+	}
+	if len(r.Hooks[Verify]) == 0 {
+		return Check{Rule: "verify", OK: true, Detail: "it has no verify hooks"}
 	}
 	return Check{Rule: "verify", OK: true, Detail: "verify hooks: " + countOf(len(r.Hooks[Verify]), "hook") + " passed"}
 }

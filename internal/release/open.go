@@ -31,7 +31,7 @@ func (s State) Open(o Opening, by Actor, now time.Time) (State, error) {
 		return s, refuse("name", "choose another name", "%s was live before (uid %s), and a name is not used twice", o.Name, uid)
 	}
 	if o.Name == "" || o.Name == Baseline || strings.Contains(o.Name, ".") {
-		return s, refuse("name", "choose another name", "a release can not be called %q: its views' stamps are made of its name, a dot and a number", o.Name)
+		return s, refuse("name", "choose another name", "a release cannot be called %q: its views' stamps are made of its name, a dot and a number", o.Name)
 	}
 	d := s.edit(by, now)
 	r := content(Release{
@@ -82,7 +82,7 @@ func (s State) update(r Release, o Opening, rebase bool, by Actor, now time.Time
 		return s, nil
 	case !r.open():
 		return s, refuse("phase", "open another release for the change",
-			"%s is %s, and from Canary on a release does not change", r.Name, r.Phase)
+			"%s is %s, and a release that ordinary requests got does not change", r.Name, r.Phase)
 	case same && r.Phase != Failed && maps.Equal(d.Versions, s.Versions):
 		return s.setAuto(r, o.Auto, by, now), nil
 	}

@@ -28,13 +28,13 @@ func TestOpenRefuses(t *testing.T) {
 		{"a service twice", twice, "version", "the service api is named twice; keep one of them"},
 		{"other content", other, "version", "version 1 of api is known with other content, and a version does not change; give the changed one another name"},
 		{"another service's version", moved, "version", "version 2 of api is known with other content, and a version does not change; give the changed one another name"},
-		{"no name", opening("", "api@2"), "name", `a release can not be called "": its views' stamps are made of its name, a dot and a number; choose another name`},
-		{"a dot", opening("r9.2", "api@2"), "name", `a release can not be called "r9.2": its views' stamps are made of its name, a dot and a number; choose another name`},
-		{"baseline", opening("baseline", "api@2"), "name", `a release can not be called "baseline": its views' stamps are made of its name, a dot and a number; choose another name`},
+		{"no name", opening("", "api@2"), "name", `a release cannot be called "": its views' stamps are made of its name, a dot and a number; choose another name`},
+		{"a dot", opening("r9.2", "api@2"), "name", `a release cannot be called "r9.2": its views' stamps are made of its name, a dot and a number; choose another name`},
+		{"baseline", opening("baseline", "api@2"), "name", `a release cannot be called "baseline": its views' stamps are made of its name, a dot and a number; choose another name`},
 		{"was live", opening("settled", "api@2"), "name", "settled was live before (uid uid-settled), and a name is not used twice; choose another name"},
 		{"was live, aborted", opening("aborted", "api@2"), "name", "aborted was live before (uid uid-aborted), and a name is not used twice; choose another name"},
-		{"is live, changed", opening("live", "api@2"), "phase", "live is Live, and from Canary on a release does not change; open another release for the change"},
-		{"in canary, changed", opening("canary", "api@2"), "phase", "canary is Canary, and from Canary on a release does not change; open another release for the change"},
+		{"is live, changed", opening("live", "api@2"), "phase", "live is Live, and a release that ordinary requests got does not change; open another release for the change"},
+		{"in canary, changed", opening("canary", "api@2"), "phase", "canary is Canary, and a release that ordinary requests got does not change; open another release for the change"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for range 5 { // which of several faults is named does not depend on the order of a map

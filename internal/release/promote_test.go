@@ -21,11 +21,11 @@ func TestPromoteRefuses(t *testing.T) {
 			w.do(func(s release.State) (release.State, error) { return s.Open(opening("r1", api2), ann(""), w.now) })
 		}, "phase", "r1 is Preparing; wait until it is Previewing: greenroom status --watch"},
 		{"aborted", func(w *world) { w.open(opening("r1", api2)); w.abort("r1") },
-			"phase", "r1 is Aborted; only a release in Previewing or Canary is promoted"},
+			"phase", "r1 is Aborted; only a release that holders of a pass see is promoted"},
 		{"failed", func(w *world) { w.broken[api2] = true; w.open(opening("r1", api2)) },
-			"phase", "r1 is Failed; only a release in Previewing or Canary is promoted"},
+			"phase", "r1 is Failed; open it again with what went wrong mended"},
 		{"superseded", func(w *world) { w.live("r1", api2); w.live("r2", "api@3") },
-			"phase", "r1 is Settling; only a release in Previewing or Canary is promoted"},
+			"phase", "r1 is Settling; only a release that holders of a pass see is promoted"},
 		{"preview not rebuilt yet", func(w *world) {
 			w.open(opening("r1", api2))
 			w.open(opening("r2", "web@2"))

@@ -68,7 +68,7 @@ func (s State) mayLeave(leaves []string) error {
 		for _, name := range slices.Sorted(maps.Keys(s.Releases)) {
 			r := s.Releases[name]
 			if _, named := r.Versions[service]; named && !r.Phase.Ended() {
-				return refuse("busy", "settle or abort "+name+" first", "the service %s can not leave: %s names it", service, name)
+				return refuse("busy", "settle or abort "+name+" first", "the service %s cannot leave: %s names it", service, name)
 			}
 		}
 	}

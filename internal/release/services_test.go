@@ -73,9 +73,9 @@ func TestServiceLeaves(t *testing.T) {
 	w.open(opening("r2", "web@2"))
 	rest := services("api", "wallet", "db")
 	err := w.apply(release.Change{Services: rest, Settings: settings()})
-	wantRefused(t, err, "busy", "the service web can not leave: r2 names it; settle or abort r2 first")
+	wantRefused(t, err, "busy", "the service web cannot leave: r2 names it; settle or abort r2 first")
 	err = w.apply(release.Change{Settings: settings()}) // of several, always the same is named
-	wantRefused(t, err, "busy", "the service api can not leave: r1 names it; settle or abort r1 first")
+	wantRefused(t, err, "busy", "the service api cannot leave: r1 names it; settle or abort r1 first")
 	w.abort("r2")
 	if err := w.apply(release.Change{Services: rest, Settings: settings()}); err != nil {
 		t.Fatal(err)

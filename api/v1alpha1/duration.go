@@ -15,8 +15,8 @@ type Duration string
 const longest = 36500 * 24 * time.Hour
 
 // Parse returns the length of time, which is never negative. Its error says
-// what is wrong with the text and is meant to be read by its author. The empty text is an error:
-// only who knows the field knows what is taken instead.
+// what is wrong with the text and is meant to be read by its author. The empty
+// text is an error: only who knows the field knows what is taken instead.
 func (d Duration) Parse() (time.Duration, error) {
 	s := string(d)
 	if strings.HasPrefix(s, "-") {

@@ -29,10 +29,11 @@ type First struct {
 // service that something else runs, to be edited. It never overwrites a file:
 // ErrExists.
 func Init(dir string) (First, error) {
-	dir, err := filepath.Abs(dir)
+	folder, err := filepath.Abs(dir)
 	if err != nil {
 		return First{}, fmt.Errorf("find the folder %s: %w", dir, err)
 	}
+	dir = folder
 	out := First{Path: filepath.Join(dir, FileName)}
 	programs := guess(dir)
 	for _, g := range programs {

@@ -25,8 +25,7 @@ func (p *problems) name(where path, s string) bool {
 		p.at(where, hint, "%s is empty", shown(where))
 	case len(s) > maxName:
 		p.at(where, hint, "the name `%s` is too long: %d characters", cut(s), len(s))
-	case strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" ||
-		s[0] == '-' || s[len(s)-1] == '-' || strings.ContainsFunc(s, notLabel):
+	case s[0] == '-' || s[len(s)-1] == '-' || strings.ContainsFunc(s, notLabel):
 		p.at(where, hint, "`%s` is not a name", s)
 	default:
 		return true

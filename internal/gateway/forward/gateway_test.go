@@ -39,8 +39,14 @@ type gateway struct {
 // given besides the pool.
 func startGateway(t *testing.T, pool *Pool, change func(*http.Request, *Exchange)) *gateway {
 	t.Helper()
+	return startPatient(t, pool, 500*time.Millisecond, change)
+}
+
+// startPatient is startGateway with another time for polite ends.
+func startPatient(t *testing.T, pool *Pool, grace time.Duration, change func(*http.Request, *Exchange)) *gateway {
+	t.Helper()
 	g := &gateway{pool: pool, outcomes: make(chan outcome, 4096)}
-	f := New(Options{CloseGrace: 500 * time.Millisecond})
+	f := New(Options{CloseGrace: grace})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := Exchange{Pool: pool}
 		if change != nil {

@@ -138,7 +138,7 @@ func (a *App) applyFleet(ctx context.Context, who string, file fleet.Fleet, in c
 	}
 	a.platform.reapply(after)
 	a.controller.Kick()
-	out.Changed = true
+	out.Changed, out.Message = true, "applied"
 	return out, nil
 }
 

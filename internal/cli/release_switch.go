@@ -102,7 +102,7 @@ func (a *app) releaseSettle() *cobra.Command {
 				return err
 			}
 			if r.Phase == "Live" {
-				if err := a.confirm(cmd.Context(), &c, fmt.Sprintf("%s can not be rolled back after this. Settle it?", r.Name)); err != nil {
+				if err := a.confirm(cmd.Context(), &c, fmt.Sprintf("%s cannot be rolled back after this. Settle it?", r.Name)); err != nil {
 					return err
 				}
 			}

@@ -307,6 +307,9 @@ func (a *app) downCommand() *cobra.Command {
 				return err
 			}
 			done.Message = "greenroom has ended"
+			if leave {
+				done.Message += "; its services run on until it is started again"
+			}
 			return a.printChanged(done)
 		},
 	}
@@ -322,7 +325,7 @@ func (a *app) awaitEnd(ctx context.Context, api *client.Client, w waiting) error
 	defer cancel()
 	show := a.newProgress()
 	defer show.end()
-	show.say("waiting for requests and services to end")
+	show.say("waiting for greenroom to end")
 	for {
 		err := api.FollowStatus(ctx, func(client.Status) error { return nil })
 		switch {

@@ -17,11 +17,11 @@ import (
 // host:port[,host:port...] where something else runs the service. Relative
 // paths are relative to dir. Complaints come as *Errors and name the pair.
 func ReleaseFromFlags(name string, sets []string, dir string) (ReleaseDocument, error) {
-	dir, err := filepath.Abs(dir)
+	folder, err := filepath.Abs(dir)
 	if err != nil {
 		return ReleaseDocument{}, fmt.Errorf("find the folder %s: %w", dir, err)
 	}
-	src := newSource("release "+name, dir, 0, sets)
+	src := newSource("release "+name, folder, 0, sets)
 	src.flags = true
 	p := &problems{src: src}
 	doc := v1alpha1.Release{

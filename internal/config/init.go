@@ -33,9 +33,8 @@ func Init(dir string) (First, error) {
 	if err != nil {
 		return First{}, fmt.Errorf("find the folder %s: %w", dir, err)
 	}
-	dir = folder
-	out := First{Path: filepath.Join(dir, FileName)}
-	programs := guess(dir)
+	out := First{Path: filepath.Join(folder, FileName)}
+	programs := guess(folder)
 	for _, g := range programs {
 		out.Services = append(out.Services, g.service)
 		if !g.built {
@@ -52,7 +51,7 @@ func Init(dir string) (First, error) {
 	if err != nil {
 		return First{}, fmt.Errorf("write the first document: %w", err)
 	}
-	_, err = f.WriteString(firstDocument(label(filepath.Base(dir), "fleet"), programs))
+	_, err = f.WriteString(firstDocument(label(filepath.Base(folder), "fleet"), programs))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return First{}, fmt.Errorf("write the first document: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/controller"
+	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
 )
@@ -56,7 +57,7 @@ func (a *App) examineVersions(rec controller.Record) []client.Finding {
 				Remedy: "a release brings a new version: greenroom release open"})
 		}
 		if why := troubles[id].Failed; why != "" {
-			out = append(out, client.Finding{Check: "version", Level: levelProblem, Subject: id, Message: why, Remedy: remedyFor(why, service(id))})
+			out = append(out, client.Finding{Check: "version", Level: levelProblem, Subject: id, Message: why, Remedy: remedyFor(why, rec.Catalog[id])})
 			continue
 		}
 		if want := max(rec.State.Versions[id].Replicas, 1); status.Ready < want {
@@ -65,7 +66,7 @@ func (a *App) examineVersions(rec controller.Record) []client.Finding {
 			if health != "" {
 				why += "; the last check: " + health
 			}
-			out = append(out, client.Finding{Check: "version", Level: levelProblem, Subject: id, Message: why, Remedy: remedyFor(health, service(id))})
+			out = append(out, client.Finding{Check: "version", Level: levelProblem, Subject: id, Message: why, Remedy: remedyFor(health, rec.Catalog[id])})
 		}
 	}
 	if len(out) == 0 {
@@ -87,12 +88,15 @@ func lastHealth(s local.Status) string {
 }
 
 // remedyFor says what usually helps against a health check's complaint.
-func remedyFor(why, service string) string {
+func remedyFor(why string, v fleet.Version) string {
+	service := v.Service
 	switch {
 	case strings.Contains(why, "not on PORT"):
 		return "make it listen on the port in its environment variable PORT"
 	case strings.Contains(why, "404"), strings.Contains(why, "answered"):
 		return "give health.path of " + service + " a path that answers 2xx when it is ready"
+	case v.Run == nil:
+		return "look at it where it runs: greenroom does not run it"
 	case strings.Contains(why, "refused"):
 		return "does it listen on PORT, at 127.0.0.1? greenroom logs " + service
 	}

@@ -31,12 +31,12 @@ type instance struct {
 	retired atomic.Bool
 }
 
-func newInstance(what Instance, p Protocol, o poolOptions) *instance {
-	d := newDialer(o.dialTimeout)
+func newInstance(what Instance, p Protocol) *instance {
+	d := newDialer(dialTimeout)
 	t := &http.Transport{
 		DisableCompression:     true,
-		MaxIdleConnsPerHost:    o.idleConns,
-		IdleConnTimeout:        o.idleTimeout,
+		MaxIdleConnsPerHost:    idleConns,
+		IdleConnTimeout:        idleTimeout,
 		ExpectContinueTimeout:  expectContinue,
 		MaxResponseHeaderBytes: maxAnswerHeader,
 		Protocols:              new(http.Protocols),

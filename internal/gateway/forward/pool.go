@@ -35,34 +35,18 @@ type Instance struct {
 	Addr string
 }
 
-// PoolOption sets how a Pool connects.
-type PoolOption func(*poolOptions)
-
-type poolOptions struct {
-	dialTimeout time.Duration
-	idleConns   int
-	idleTimeout time.Duration
-}
-
-// WithDialTimeout bounds how long establishing one connection may take. The
-// default is 3 seconds.
-func WithDialTimeout(d time.Duration) PoolOption {
-	return func(o *poolOptions) { o.dialTimeout = d }
-}
-
-// WithIdleConns sets how many connections to one instance are kept for later
-// requests, and for how long they may be idle. The defaults are 256 and 90
-// seconds.
-func WithIdleConns(n int, timeout time.Duration) PoolOption {
-	return func(o *poolOptions) { o.idleConns, o.idleTimeout = n, timeout }
-}
+// How a Pool connects to each of its instances.
+const (
+	dialTimeout = 3 * time.Second // for one connection
+	idleConns   = 256             // kept for later requests
+	idleTimeout = 90 * time.Second
+)
 
 // Pool is the set of ready instances of one version, with the connections to
 // them. It is safe for concurrent use; the request path takes no lock of it.
 type Pool struct {
 	service, version string
 	protocol         Protocol
-	opts             poolOptions
 
 	inFlight atomic.Int64
 	current  atomic.Pointer[[]*instance]
@@ -74,12 +58,8 @@ type Pool struct {
 
 // NewPool returns a pool without instances. Service and version are named in
 // errors.
-func NewPool(service, version string, p Protocol, opts ...PoolOption) *Pool {
-	o := poolOptions{dialTimeout: 3 * time.Second, idleConns: 256, idleTimeout: 90 * time.Second}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	pool := &Pool{service: service, version: version, protocol: p, opts: o}
+func NewPool(service, version string, p Protocol) *Pool {
+	pool := &Pool{service: service, version: version, protocol: p}
 	pool.current.Store(new([]*instance))
 	return pool
 }
@@ -117,7 +97,7 @@ func (p *Pool) replace(instances []Instance) {
 			next = append(next, old[at])
 			continue
 		}
-		next = append(next, newInstance(want, p.protocol, p.opts))
+		next = append(next, newInstance(want, p.protocol))
 	}
 	p.current.Store(&next)
 	for _, i := range old {

@@ -178,7 +178,7 @@ func TestStaleConnection(t *testing.T) {
 
 // TestLeastLoadedOfTwo prefers the instance that has less to do.
 func TestLeastLoadedOfTwo(t *testing.T) {
-	all := []*instance{newInstance(Instance{ID: "a"}, HTTP, poolOptions{}), newInstance(Instance{ID: "b"}, HTTP, poolOptions{})}
+	all := []*instance{newInstance(Instance{ID: "a"}, HTTP), newInstance(Instance{ID: "b"}, HTTP)}
 	all[0].load.Store(1)
 	for range 20 {
 		if i := pick(all, nil); i != all[1] {

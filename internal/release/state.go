@@ -11,7 +11,8 @@ import (
 const Baseline = "baseline"
 
 // State is everything that releases of one fleet have come to. It is one
-// value, persisted whole.
+// value, persisted whole as JSON: a renamed field, here or in what it holds, is
+// a change of the store's format.
 type State struct {
 	Revision uint64             `json:"revision"` // raised by one with every change
 	Services map[string]Service `json:"services"`

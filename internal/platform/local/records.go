@@ -19,6 +19,9 @@ import (
 // writer: the platform writes versionFile, recordFile and stopFile, the shim
 // runningFile and endedFile. Those of an instance carry the number of the start
 // that they belong to, so that what an earlier start left behind means nothing.
+// A greenroom reads what an earlier one and its shims wrote, and the other way
+// round: fields may be added to these records, and none may come to mean
+// something else.
 const (
 	versionFile = "version.json"
 	recordFile  = "start.json"   // written before the shim is started

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
+	"github.com/greenroom-dev/greenroom/internal/release"
 )
 
 // The levels of findings.
@@ -31,6 +34,7 @@ func (a *App) Doctor(ctx context.Context) ([]client.Finding, error) {
 	var out []client.Finding
 	for _, look := range []func() []client.Finding{
 		func() []client.Finding { return a.examineVersions(rec) },
+		func() []client.Finding { return examineReleases(rec) },
 		func() []client.Finding { return a.examineStamps(rec) },
 		func() []client.Finding { return a.examineBackground(rec) },
 		func() []client.Finding { return examineExecutables(ctx, rec) },
@@ -101,6 +105,22 @@ func remedyFor(why string, v fleet.Version) string {
 		return "does it listen on PORT, at 127.0.0.1? greenroom logs " + service
 	}
 	return "greenroom logs " + service + " shows what it prints"
+}
+
+// examineReleases looks at releases that wait for a person.
+func examineReleases(rec controller.Record) []client.Finding {
+	var out []client.Finding
+	for _, name := range slices.Sorted(maps.Keys(rec.State.Releases)) {
+		r := rec.State.Releases[name]
+		switch {
+		case r.Phase == release.Failed:
+			out = append(out, client.Finding{Check: "release", Level: levelProblem, Subject: name, Message: "has failed: " + r.Reason,
+				Remedy: "mend it and open it again, or greenroom release abort " + name})
+		case r.Phase == release.Settled && r.Progress[release.OnSettle].Failed != "":
+			out = append(out, client.Finding{Check: "release", Level: levelProblem, Subject: name, Message: r.Reason})
+		}
+	}
+	return out
 }
 
 // examineStamps names who calls without the stamp.

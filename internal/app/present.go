@@ -39,6 +39,9 @@ func (a *App) Status(context.Context) (client.Status, error) {
 		}
 	}
 	for id, status := range a.local.Observe() {
+		if status.Gone || status.Stopping {
+			continue
+		}
 		for _, w := range status.Warnings {
 			out.Warnings = append(out.Warnings, id+": "+w)
 		}
@@ -53,7 +56,7 @@ func (a *App) showServices(rec controller.Record) []client.Service {
 	byService := map[string][]client.Version{}
 	for id, v := range rec.State.Versions {
 		status, runs := seen[id]
-		if runs || rec.State.DefaultVersion(v.Service) == id {
+		if runs && !status.Gone || rec.State.DefaultVersion(v.Service) == id {
 			byService[v.Service] = append(byService[v.Service], a.showVersion(rec, v, status, inFlight[id]))
 		}
 	}

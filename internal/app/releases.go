@@ -3,6 +3,9 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -153,7 +156,7 @@ func openingOf(spec fleet.Release) release.Opening {
 	o := release.Opening{
 		Name: spec.Name, UID: rand.Text(), Description: spec.Description,
 		RollbackWindow: spec.RollbackWindow, Keep: spec.Keep,
-		Hooks: map[release.Moment][]string{},
+		Hooks: map[release.Moment][]string{}, HookDigest: hookDigest(spec.Hooks),
 	}
 	for _, v := range spec.Versions {
 		o.Versions = append(o.Versions, versionOf(v))
@@ -164,6 +167,16 @@ func openingOf(spec fleet.Release) release.Opening {
 		}
 	}
 	return o
+}
+
+// hookDigest tells hooks of the same names apart by what they do.
+func hookDigest(h fleet.Hooks) string {
+	data, err := json.Marshal(h)
+	if err != nil {
+		return "" // texts, numbers and maps of texts can always be encoded
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func versionOf(v fleet.Version) release.Version {

@@ -49,6 +49,9 @@ replaces.`,
 			}
 			done.Release, done.Message = &r, fmt.Sprintf("%s is %s", name, r.Phase)
 			return a.print(done, func(out io.Writer) {
+				if !done.Changed {
+					fmt.Fprintf(out, "%s was open with this content already.\n", name)
+				}
 				fmt.Fprintf(out, "%s is %s; ordinary requests still get %s.\n", name, r.Phase, done.Serving.Release)
 				fmt.Fprintf(out, "Look at it:   greenroom pass create %s\nGo live:      greenroom promote %s\n", name, name)
 			})

@@ -15,8 +15,9 @@ type Opening struct {
 	Versions       []Version // at most one per service, at least one
 	RollbackWindow time.Duration
 	Keep           time.Duration
-	Hooks          map[Moment][]string
-	Auto           bool // go Live as soon as nothing speaks against it
+	Hooks          map[Moment][]string // names, in order
+	HookDigest     string              // of what the hooks do; another one is changed content
+	Auto           bool                // go Live as soon as nothing speaks against it
 }
 
 // Open begins a release, or updates one that has not gone beyond Previewing.
@@ -140,7 +141,7 @@ func (s State) worthwhile(r Release) error {
 func content(r Release, o Opening) Release {
 	r.Description = o.Description
 	r.RollbackWindow, r.Keep = o.RollbackWindow, o.Keep
-	r.Hooks, r.Auto = maps.Clone(o.Hooks), o.Auto
+	r.Hooks, r.HookDigest, r.Auto = maps.Clone(o.Hooks), o.HookDigest, o.Auto
 	r.Versions = make(map[string]string, len(o.Versions))
 	for _, v := range o.Versions {
 		r.Versions[v.Service] = v.ID
@@ -152,7 +153,7 @@ func sameContent(a, b Release) bool {
 	return a.Description == b.Description &&
 		a.RollbackWindow == b.RollbackWindow && a.Keep == b.Keep &&
 		maps.Equal(a.Versions, b.Versions) && maps.Equal(a.Replaces, b.Replaces) &&
-		maps.EqualFunc(a.Hooks, b.Hooks, slices.Equal[[]string])
+		a.HookDigest == b.HookDigest && maps.EqualFunc(a.Hooks, b.Hooks, slices.Equal[[]string])
 }
 
 // addVersions makes the versions of a release known. A version is immutable:

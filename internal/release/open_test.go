@@ -328,3 +328,24 @@ func TestAutoWaits(t *testing.T) {
 	w.run()
 	w.wants(map[string]release.Phase{"r1": release.Live})
 }
+
+// A hook that does something else under the same name is changed content.
+func TestOpenAgainWithAnotherHook(t *testing.T) {
+	w := newWorld(t)
+	o := opening("r1", "api@2")
+	o.Hooks = map[release.Moment][]string{release.Verify: {"smoke"}}
+	o.HookDigest = "one"
+	w.failed["smoke"] = true
+	w.open(o)
+	w.run()
+	if p := w.s.Releases["r1"].Progress[release.Verify]; p.Failed == "" {
+		t.Fatalf("verify passed: %+v", p)
+	}
+	w.failed["smoke"] = false
+	o.HookDigest = "another"
+	w.open(o)
+	w.run()
+	if r := w.s.Releases["r1"]; r.Generation != 2 || r.Phase != release.Previewing || r.Progress[release.Verify].Failed != "" {
+		t.Errorf("generation %d, %s, verify %+v", r.Generation, r.Phase, r.Progress[release.Verify])
+	}
+}

@@ -81,10 +81,11 @@ type Release struct {
 	KeepUntil      time.Time     `json:"keepUntil,omitzero"`
 	RolledBack     *Note         `json:"rolledBack,omitempty"` // the last rollback, kept for who looks at what went wrong
 
-	Hooks    map[Moment][]string `json:"hooks,omitempty"`    // names, in order
-	Progress map[Moment]Progress `json:"progress,omitempty"` // of the moments that have come
-	Dropped  []Drop              `json:"dropped,omitempty"`  // calls that lost the stamp while this content was in preview
-	Auto     bool                `json:"auto,omitempty"`     // promote as soon as nothing speaks against it, but never again after a rollback
+	Hooks      map[Moment][]string `json:"hooks,omitempty"`      // names, in order
+	HookDigest string              `json:"hookDigest,omitempty"` // of what they do
+	Progress   map[Moment]Progress `json:"progress,omitempty"`   // of the moments that have come
+	Dropped    []Drop              `json:"dropped,omitempty"`    // calls that lost the stamp while this content was in preview
+	Auto       bool                `json:"auto,omitempty"`       // promote as soon as nothing speaks against it, but never again after a rollback
 }
 
 // isBack reports whether the release was rolled back with the content that it

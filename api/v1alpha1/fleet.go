@@ -90,14 +90,14 @@ type AccessLog struct {
 type Route struct {
 	// The host that is asked for, without port: a name, or *.name for the names
 	// below it. Left out: any.
-	Host string `json:"host,omitempty"`
+	Host string `json:"host,omitempty" jsonschema:"pattern=^([*][.])?[-A-Za-z0-9_.]*$,maxLength=255"`
 	// The start of the path, by whole segments: /api takes /api and /api/x but
 	// not /apix. Left out: any.
-	Path string `json:"path,omitempty"`
+	Path string `json:"path,omitempty" jsonschema:"pattern=^(/[^?#* ]*)?$"`
 	// HTTP methods. Left out: any.
 	Methods []string `json:"methods,omitempty"`
 	// The service that answers.
-	Service string `json:"service"`
+	Service string `json:"service" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$,maxLength=40"`
 	// How long the service may take until it sends its answer's header, up to
 	// 24h. Left out or 0s: as long as it likes.
 	Timeout Duration `json:"timeout,omitempty"`

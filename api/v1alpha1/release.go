@@ -35,10 +35,10 @@ type ReleaseSpec struct {
 // unless nothing else changes.
 type ReleaseService struct {
 	// The service, declared in the Fleet.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$,maxLength=40"`
 	// The version's name, such as "2.5.0": letters, digits and . _ + -, at most
 	// 64 characters. Left out: the first ten digits of its digest.
-	Version string `json:"version,omitempty"`
+	Version string `json:"version,omitempty" jsonschema:"pattern=^([A-Za-z0-9][-A-Za-z0-9._+]*)?$,maxLength=64"`
 	// Where the version was built from, shown to people.
 	Source Source `json:"source,omitzero"`
 	// How greenroom runs it.
@@ -69,7 +69,7 @@ type Hooks struct {
 type Hook struct {
 	// Unique among the hooks of its moment; lower-case letters, digits and
 	// dashes, at most 40 characters.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$,maxLength=40"`
 	// The executable and its arguments. A path with a slash is relative to the
 	// document, a bare name is looked up in PATH.
 	Run []string `json:"run,omitempty"`
@@ -87,7 +87,7 @@ type Hook struct {
 // HTTPCheck is a request to the edge as a holder of a pass for the release.
 type HTTPCheck struct {
 	// The path, with the query if there is one.
-	Path string `json:"path"`
+	Path string `json:"path" jsonschema:"pattern=^/"`
 	// The method.
 	Method string `json:"method,omitempty" jsonschema:"default=GET"`
 	// The expected status, from 100 to 599. Left out: any 2xx.

@@ -13,7 +13,7 @@ type Service struct {
 	Protocol string `json:"protocol,omitempty" jsonschema:"enum=http,enum=grpc,default=http"`
 	// The first version's name, such as "2.4.1": letters, digits and . _ + -,
 	// at most 64 characters. Left out: the first ten digits of its digest.
-	Version string `json:"version,omitempty"`
+	Version string `json:"version,omitempty" jsonschema:"pattern=^([A-Za-z0-9][-A-Za-z0-9._+]*)?$,maxLength=64"`
 	// Where the first version was built from, shown to people.
 	Source Source `json:"source,omitzero"`
 	// How greenroom runs it.

@@ -19,10 +19,10 @@ type ReleaseSpec struct {
 	Description string `json:"description,omitempty"`
 	// How long after a promotion the former versions stay warm for a rollback,
 	// up to 30d. 0s: the release settles at once and cannot be rolled back.
-	RollbackWindow Duration `json:"rollbackWindow,omitempty" jsonschema:"default=1h"`
+	RollbackWindow Duration `json:"rollbackWindow,omitempty" between:"0s,30d" jsonschema:"default=1h"`
 	// How long a release that was rolled back is kept for a look, from 1m to
 	// 30d. Left out: the rollback window, at least 1m.
-	Keep Duration `json:"keep,omitempty"`
+	Keep Duration `json:"keep,omitempty" between:"1m,30d"`
 	// The new versions, at least one and one per service at most.
 	Services []ReleaseService `json:"services" jsonschema:"minItems=1"`
 	// Commands and checks that belong to the release.
@@ -81,7 +81,7 @@ type Hook struct {
 	// A request to the edge as a holder of a pass for the release.
 	HTTP *HTTPCheck `json:"http,omitempty"`
 	// When it counts as failed, from 1s to 24h.
-	Timeout Duration `json:"timeout,omitempty" jsonschema:"default=1m"`
+	Timeout Duration `json:"timeout,omitempty" between:"1s,24h" jsonschema:"default=1m"`
 }
 
 // HTTPCheck is a request to the edge as a holder of a pass for the release.

@@ -26,7 +26,7 @@ type Service struct {
 	Health Health `json:"health,omitzero"`
 	// From asking an instance to stop until it is killed, up to 24h; streams may
 	// outlive their release that long.
-	Drain Duration `json:"drain,omitempty" jsonschema:"default=30s"`
+	Drain Duration `json:"drain,omitempty" between:"0s,24h" jsonschema:"default=30s"`
 	// The services it may call. Left out: every other. []: none.
 	Calls []string `json:"calls,omitzero"`
 	// It has work without requests (queues, timers), done by the version on

@@ -33,10 +33,10 @@ type FleetSpec struct {
 	// How requests are marked on their way through the fleet.
 	Stamp v1alpha1.Stamp `json:"stamp,omitzero"`
 	// The services, at least one. Names are unique.
-	Services []Service `json:"services" listMapKey:"name" jsonschema:"minItems=1,maxItems=1000"`
+	Services []Service `json:"services" listMapKey:"name" jsonschema:"minItems=1,maxItems=600"`
 	// How long no hop must have seen a stamp before the versions behind it are
 	// stopped, from 1s to 1h.
-	Quiet v1alpha1.Duration `json:"quiet,omitempty" jsonschema:"default=60s"`
+	Quiet v1alpha1.Duration `json:"quiet,omitempty" between:"1s,1h" jsonschema:"default=60s"`
 	// How many ended releases are remembered, so that they can be reverted to,
 	// from 0 to 1000.
 	History *int `json:"history,omitempty" jsonschema:"default=10,minimum=0,maximum=1000"`
@@ -47,7 +47,7 @@ type Edge struct {
 	// What people type to get here, for links and QR codes: http:// or
 	// https://, host, optional port. Left out: https:// and the first host of
 	// the first gateway that is no wildcard.
-	PublicURL string `json:"publicURL,omitempty"`
+	PublicURL string `json:"publicURL,omitempty" jsonschema:"pattern=^([Hh][Tt][Tt][Pp][Ss]?://[^/?#@ ]+/*)?$"`
 	// The Istio Gateways through which traffic enters, at least one. Each gets
 	// one VirtualService that holds every route of the fleet.
 	Gateways []Gateway `json:"gateways" listMapKey:"name" jsonschema:"minItems=1,maxItems=16"`
@@ -56,12 +56,12 @@ type Edge struct {
 	AccessLog *AccessLog `json:"accessLog,omitempty"`
 	// How long after a promotion a browser session may stay on the release it
 	// began on, up to 24h. 0s turns pinning off.
-	SessionPinning v1alpha1.Duration `json:"sessionPinning,omitempty" jsonschema:"default=0s"`
+	SessionPinning v1alpha1.Duration `json:"sessionPinning,omitempty" between:"0s,24h" jsonschema:"default=0s"`
 	// Name the release in every response. Otherwise only pass holders see it.
 	ShowRelease bool `json:"showRelease,omitempty" jsonschema:"default=false"`
 	// Which request goes to which service; the first match wins. Left out in a
 	// fleet of one service: everything goes there. Any other fleet needs routes.
-	Routes []Route `json:"routes,omitempty" jsonschema:"maxItems=500"`
+	Routes []Route `json:"routes,omitempty" jsonschema:"maxItems=400"`
 }
 
 // Gateway is an Istio Gateway and the pods that do its work.
@@ -101,7 +101,7 @@ type Retries struct {
 	// How often at most, from 0 to 100. 0 turns retries off.
 	Attempts int `json:"attempts" jsonschema:"minimum=0,maximum=100"`
 	// How long each attempt may take. Left out: the route's timeout.
-	PerTryTimeout v1alpha1.Duration `json:"perTryTimeout,omitempty"`
+	PerTryTimeout v1alpha1.Duration `json:"perTryTimeout,omitempty" between:"1ms,24h"`
 	// On what, in Envoy's words, such as connect-failure,refused-stream. Left
 	// out: as the mesh is set.
 	RetryOn string `json:"retryOn,omitempty"`
@@ -118,7 +118,7 @@ type CORS struct {
 	// The response headers that pages may read.
 	ExposeHeaders []string `json:"exposeHeaders,omitempty"`
 	// How long browsers may remember the answer.
-	MaxAge v1alpha1.Duration `json:"maxAge,omitempty"`
+	MaxAge v1alpha1.Duration `json:"maxAge,omitempty" between:"0s,30d"`
 	// Whether cookies may be sent along.
 	AllowCredentials *bool `json:"allowCredentials,omitempty"`
 }
@@ -132,7 +132,7 @@ type Service struct {
 	Protocol string `json:"protocol,omitempty" jsonschema:"enum=http,enum=grpc,default=http"`
 	// From asking an instance to stop until it is killed, up to 24h; streams may
 	// outlive their release that long.
-	Drain v1alpha1.Duration `json:"drain,omitempty" jsonschema:"default=30s"`
+	Drain v1alpha1.Duration `json:"drain,omitempty" between:"0s,24h" jsonschema:"default=30s"`
 	// The services it may call. Left out: every other. []: none.
 	Calls []string `json:"calls,omitzero" listType:"set" jsonschema:"maxItems=200"`
 	// It has work without requests (queues, timers), done by the version on
@@ -155,7 +155,7 @@ type Service struct {
 	OutsideMesh bool `json:"outsideMesh,omitempty" jsonschema:"default=false"`
 	// How long a call from another service may take, up to 24h. Left out: as the
 	// mesh is set.
-	Timeout v1alpha1.Duration `json:"timeout,omitempty"`
+	Timeout v1alpha1.Duration `json:"timeout,omitempty" between:"0s,24h"`
 	// When a failed call from another service is sent again. Left out: as the
 	// mesh is set.
 	Retries *Retries `json:"retries,omitempty"`

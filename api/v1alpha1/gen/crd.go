@@ -93,7 +93,8 @@ func (s structural) of(t reflect.Type) apiextensions.JSONSchemaProps {
 	case durationType:
 		return apiextensions.JSONSchemaProps{Type: "string", Pattern: durationPattern, MaxLength: new(int64(64))}
 	case percentType:
-		return apiextensions.JSONSchemaProps{Type: "string", Pattern: percentPattern, MaxLength: new(int64(32))}
+		return apiextensions.JSONSchemaProps{Type: "string", Pattern: percentPattern, MaxLength: new(int64(32)),
+			XValidations: apiextensions.ValidationRules{{Rule: "double(self.split('%')[0]) <= 100.0", Message: "it must be from 0% to 100%"}}}
 	case reflect.TypeFor[metav1.Time]():
 		return apiextensions.JSONSchemaProps{Type: "string", Format: "date-time"}
 	case reflect.TypeFor[runtime.RawExtension]():
@@ -163,6 +164,10 @@ func settle(p *apiextensions.JSONSchemaProps, f reflect.StructField) {
 		n, err := strconv.ParseInt(value, 10, 64)
 		switch key {
 		case "pattern":
+			if p.Type == "array" {
+				p.Items.Schema.Pattern = value
+				continue
+			}
 			p.Pattern = value
 		case "enum":
 			p.Enum = append(p.Enum, apiextensions.JSON{Raw: []byte(strconv.Quote(value))})
@@ -182,6 +187,9 @@ func settle(p *apiextensions.JSONSchemaProps, f reflect.StructField) {
 		if key != "pattern" && key != "enum" && err != nil {
 			panic(fmt.Sprintf("gen: %s of %s: %v", key, f.Name, err))
 		}
+	}
+	if bounds := f.Tag.Get("between"); bounds != "" {
+		p.XValidations = between(bounds)
 	}
 	if key := f.Tag.Get("listMapKey"); key != "" {
 		p.XListType = new("map")

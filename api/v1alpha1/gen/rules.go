@@ -1,10 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
+	"time"
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
+	"github.com/greenroom-dev/greenroom/api/v1alpha1"
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
 )
 
@@ -49,6 +53,13 @@ func rules(t reflect.Type) apiextensions.ValidationRules {
 			Rule:    "!has(self.apply) || !self.apply || has(self.image)",
 			Message: "with apply, image says what to run",
 		}}
+	case reflect.TypeFor[v1alpha1.Stamp]():
+		return apiextensions.ValidationRules{{
+			Rule: "!has(self.header) || !(self.header.lowerAscii() in ['authorization', 'baggage', 'connection', 'content-length', " +
+				"'content-type', 'cookie', 'greenroom-pass', 'host', 'te', 'trailer', 'transfer-encoding', 'upgrade']) && " +
+				"!self.header.lowerAscii().startsWith('x-forwarded-')",
+			Message: "the header has another meaning; write a name such as X-Greenroom-Release",
+		}}
 	case reflect.TypeFor[crd.Hook]():
 		return apiextensions.ValidationRules{{
 			Rule:    "has(self.job) != has(self.http)",
@@ -56,4 +67,23 @@ func rules(t reflect.Type) apiextensions.ValidationRules {
 		}}
 	}
 	return nil
+}
+
+// between is the rule for a duration with bounds, given as the least and the
+// most. CEL knows no days.
+func between(bounds string) apiextensions.ValidationRules {
+	least, most, _ := strings.Cut(bounds, ",")
+	parse := func(d string) time.Duration {
+		t, err := v1alpha1.Duration(d).Parse()
+		if err != nil {
+			panic("gen: bounds " + bounds + ": " + err.Error())
+		}
+		return t
+	}
+	const days = "double(self.substring(0, self.indexOf('d'))) * 86400.0 + double(duration('0s' + self.substring(self.indexOf('d') + 1)).getSeconds())"
+	return apiextensions.ValidationRules{{
+		Rule: fmt.Sprintf("self == '' || (self.contains('d') ? %[1]s >= %.3[2]f && %[1]s <= %.3[3]f : duration(self) >= duration('%.3[2]fs') && duration(self) <= duration('%.3[3]fs'))",
+			days, parse(least).Seconds(), parse(most).Seconds()),
+		Message: fmt.Sprintf("it must be from %s to %s", least, most),
+	}}
 }

@@ -76,6 +76,9 @@ func (c *checker) edge(e crd.Edge, services []string) {
 		if !slices.Contains(services, r.Service) {
 			c.say(at+".service", "no service is called "+r.Service+".", "Name one of the fleet's: "+strings.Join(services, ", ")+".")
 		}
+		if n := slices.IndexFunc(e.Routes[:i], func(earlier crd.Route) bool { return takesAll(earlier, r) }); n >= 0 {
+			c.say(at, fmt.Sprintf("it is never reached: route %d matches all of its requests.", n), "Move it up, or remove one of the two.")
+		}
 		c.duration(at+".timeout", r.Timeout, 0, day)
 		c.retries(at+".retries", r.Retries)
 		if r.CORS != nil {
@@ -94,6 +97,40 @@ func (c *checker) edge(e crd.Edge, services []string) {
 			c.say("spec.edge.publicURL", "it is not scheme, host and port.", "Write it such as https://live.example.com.")
 		}
 	}
+}
+
+// takesAll reports whether every request of b matches a.
+func takesAll(a, b crd.Route) bool {
+	hostA, hostB := strings.ToLower(strings.TrimSuffix(a.Host, ".")), strings.ToLower(strings.TrimSuffix(b.Host, "."))
+	pathA, pathB := strings.TrimSuffix(a.Path, "/"), strings.TrimSuffix(b.Path, "/")
+	host := hostA == "" || hostA == hostB || strings.HasPrefix(hostA, "*.") && strings.HasSuffix(hostB, hostA[1:])
+	path := pathA == pathB || strings.HasPrefix(pathB, pathA+"/")
+	methods := len(a.Methods) == 0 || len(b.Methods) > 0 &&
+		!slices.ContainsFunc(b.Methods, func(m string) bool { return !slices.Contains(a.Methods, m) })
+	return host && path && methods
+}
+
+// CheckRelease finds what is wrong between a Release and its Fleet, which the
+// API server does not compare. Its conditions are of type Invalid.
+func CheckRelease(r *crd.Release, f *crd.Fleet) []Condition {
+	c := &checker{}
+	if r.Spec.Fleet != "" && r.Spec.Fleet != f.Name {
+		c.say("spec.fleet", "it names "+r.Spec.Fleet+", and the Fleet here is "+f.Name+".", "Leave it out, or name that one.")
+	}
+	for i, s := range r.Spec.Services {
+		at := fmt.Sprintf("spec.services[%d].name", i)
+		switch known, ok := serviceOf(f, s.Name); {
+		case !ok:
+			c.say(at, "fleet "+f.Name+" has no service "+s.Name+".", "Name one of the fleet's.")
+		case known.Fixed:
+			c.say(at, s.Name+" is fixed: it has no Rollout, and no release can name it.", "Leave it out, or give it a Rollout.")
+		case slices.ContainsFunc(r.Spec.Services[:i], func(o crd.ReleaseService) bool { return o.Name == s.Name }):
+			c.say(at, s.Name+" is given twice.", "Remove one of the two.")
+		}
+	}
+	c.duration("spec.rollbackWindow", r.Spec.RollbackWindow, 0, 30*day)
+	c.duration("spec.keep", r.Spec.Keep, time.Minute, 30*day)
+	return c.found
 }
 
 func (c *checker) retries(at string, r *crd.Retries) {

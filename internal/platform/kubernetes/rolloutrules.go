@@ -200,7 +200,7 @@ func (i *inspection) active(r Rollout) {
 	for _, one := range i.releases() {
 		brings := i.value.Templates[one.Versions[i.service.Name]].Hash
 		switch {
-		case one.Phase == release.Live && brings == serves && r.Waits():
+		case one.Phase == release.Live && brings == serves && active == i.value.Templates[one.Replaces[i.service.Name]].Hash:
 			return // promoted at the edge; Argo follows
 		case one.RolledBack != nil && brings == active:
 			message := fmt.Sprintf("Argo still calls %s active, which %s was rolled back from; ordinary requests get %s already.", active, one.Name, serves)
@@ -215,10 +215,8 @@ func (i *inspection) active(r Rollout) {
 			return
 		}
 	}
-	if len(i.releases()) == 0 {
-		i.say(ActiveDiffers, fmt.Sprintf("Argo calls %s active, and ordinary requests get %s.", active, serves),
-			"Adopt what it runs as a release, or undo the Rollout.", true)
-	}
+	i.say(ActiveDiffers, fmt.Sprintf("Argo calls %s active, and ordinary requests get %s.", active, serves),
+		"Adopt what it runs as a release, or undo the Rollout.", true)
 }
 
 // severalPreviews refuses what a Rollout cannot do: it has one preview.

@@ -117,17 +117,23 @@ func (t *translation) audiences() []audience {
 	}
 	if r, share := t.inCanary(); share > 0 {
 		in, not := r.View, "no-"+r.View
-		return append(out,
+		out = append(out,
 			audience{name: "canary." + in, stamp: in, headers: cookieIs(canaryCookie, in)},
 			audience{name: "canary." + not, stamp: s.Default, headers: cookieIs(canaryCookie, not)},
-			audience{name: "default." + s.Default, stamp: s.Default, canary: in, share: share})
+			audience{name: "begin." + in, stamp: s.Default, headers: navigation(), canary: in, share: share})
+	} else if pinning {
+		out = append(out,
+			audience{name: "session." + s.Default, stamp: s.Default, headers: cookieIs(sessionCookie, s.Default)},
+			audience{name: "begin." + s.Default, stamp: s.Default, headers: navigation(), cookie: setCookie(sessionCookie, s.Default)})
 	}
-	everybody := audience{name: "default." + s.Default, stamp: s.Default}
-	if pinning {
-		out = append(out, audience{name: "session." + s.Default, stamp: s.Default, headers: cookieIs(sessionCookie, s.Default)})
-		everybody.cookie = setCookie(sessionCookie, s.Default)
-	}
-	return append(out, everybody)
+	return append(out, audience{name: "default." + s.Default, stamp: s.Default})
+}
+
+// navigation is how browsers ask for a page. Cookies are set with these alone:
+// not with what caches keep for everybody, nor for programs that would forget
+// them and fall to another side with every request.
+func navigation() map[string]*v1alpha3.StringMatch {
+	return map[string]*v1alpha3.StringMatch{"sec-fetch-mode": exact("navigate")}
 }
 
 // inCanary returns the release in Canary and the per cent of users that get it.

@@ -55,28 +55,35 @@ func TestACookieKeepsUsersOnTheirSide(t *testing.T) {
 	canary := cases()["canary"](t)
 	pinned := cases()["session-pinning"](t)
 	root := func(cookie string) request {
-		return request{authority: "live.example.com", path: "/", method: "GET", headers: map[string]string{"cookie": cookie}}
+		return request{authority: "live.example.com", path: "/", method: "GET", headers: map[string]string{"cookie": cookie, "sec-fetch-mode": "navigate"}}
 	}
 	for _, c := range []struct {
 		w            *world
 		cookie, want string
 	}{
-		{canary, "", "default.baseline.2"},
+		{canary, "", "begin.r42.2"},
 		{canary, "a=b; greenroom_canary=r42; c=d", "canary.r42.2"},
 		{canary, "greenroom_canary=no-r42", "canary.no-r42.2"},
-		{canary, "greenroom_canary=r41", "default.baseline.2"},
-		{canary, "xgreenroom_canary=r42", "default.baseline.2"},
+		{canary, "greenroom_canary=r41", "begin.r42.2"},
+		{canary, "xgreenroom_canary=r42", "begin.r42.2"},
 		{pinned, "greenroom_session=baseline", "session.baseline.1"},
 		{pinned, "greenroom_session=r42", "session.r42.1"},
-		{pinned, "greenroom_session=r99", "default.r42.1"},
-		{pinned, "", "default.r42.1"},
+		{pinned, "greenroom_session=r99", "begin.r42.1"},
+		{pinned, "", "begin.r42.1"},
 	} {
 		if got := c.w.name(t, 0, root(c.cookie)); got != c.want {
 			t.Errorf("cookie %q: got %s, want %s", c.cookie, got, c.want)
 		}
 	}
+	for w, want := range map[*world]string{canary: "default.baseline.2", pinned: "default.r42.1"} {
+		program := root("")
+		delete(program.headers, "sec-fetch-mode")
+		if got := w.name(t, 0, program); got != want {
+			t.Errorf("a program without cookies: got %s, want %s", got, want)
+		}
+	}
 	pinned.later(11 * time.Minute)
-	if got := pinned.name(t, 0, root("greenroom_session=baseline")); got != "default.r42.1" {
+	if got := pinned.name(t, 0, root("greenroom_session=baseline")); got != "begin.r42.1" {
 		t.Errorf("after the pin's time: %s", got)
 	}
 }
@@ -87,7 +94,7 @@ func TestTheCanarysSharesAreWhole(t *testing.T) {
 		w.in.Canary = share
 		objects, _ := Translate(w.in)
 		for _, r := range objects.Edges[0].Spec.Http {
-			if !strings.HasPrefix(r.Name, "default.") {
+			if !strings.HasPrefix(r.Name, "begin.") {
 				continue
 			}
 			sum := 0

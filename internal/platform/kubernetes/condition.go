@@ -35,6 +35,7 @@ const (
 	ImageDiffers           = "ImageDiffers"
 	SidecarMissing         = "SidecarMissing"
 	ActiveDiffers          = "ActiveDiffers"
+	TooLarge               = "TooLarge"
 	Invalid                = "Invalid"
 )
 

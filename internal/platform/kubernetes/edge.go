@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,6 +37,31 @@ type audience struct {
 	holder  bool                             // of a pass
 	share   int                              // per cent that get canary instead, by chance
 	canary  string                           // stamp
+}
+
+// maxEdge is how large a VirtualService may be as JSON, in bytes, with room for
+// what the API server keeps beside it.
+const maxEdge = 1 << 20
+
+func (t *translation) edges() []*networkingv1.VirtualService {
+	var out []*networkingv1.VirtualService
+	for _, g := range t.Fleet.Spec.Edge.Gateways {
+		if vs := t.edgeOf(g); vs != nil {
+			out = append(out, vs)
+			t.weigh(vs)
+		}
+	}
+	return out
+}
+
+// weigh says when an object comes near what the API server takes: every open
+// release adds all of the fleet's routes to it.
+func (t *translation) weigh(vs *networkingv1.VirtualService) {
+	if size := proto.Size(&vs.Spec) * 3 / 2; size > maxEdge { // JSON says the same in about so much more
+		t.say(Condition{Type: TooLarge, Object: "VirtualService " + vs.Namespace + "/" + vs.Name, Blocks: true,
+			Message: fmt.Sprintf("with %d routes for each open release it takes about %d bytes, more than the %d that fit.", len(t.edgeRoutes()), size, maxEdge),
+			Remedy:  "Abort a release, join routes, or split the fleet."})
+	}
 }
 
 // edgeOf makes the VirtualService of a Gateway. It holds every host and route
@@ -105,7 +131,7 @@ func (t *translation) audiences() []audience {
 		r := s.Releases[name]
 		if t.Passes.JWKS != "" && passOpens(s, r) == previewOpens {
 			out = append(out, audience{name: "pass." + name, stamp: r.View, holder: true, headers: map[string]*v1alpha3.StringMatch{
-				"@request.auth.claims.iss":               exact(t.Issuer),
+				"@request.auth.claims.iss":               exact(t.Passes.Issuer),
 				"@request.auth.claims.greenroom_release": exact(name),
 				"@request.auth.claims.greenroom_uid":     exact(r.UID),
 			}})

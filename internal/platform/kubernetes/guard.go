@@ -72,7 +72,7 @@ func (t *translation) guard(out *Objects) {
 			TypeMeta:   metav1.TypeMeta{APIVersion: "security.istio.io/v1", Kind: "RequestAuthentication"},
 			ObjectMeta: meta,
 			Spec: securityapi.RequestAuthentication{Selector: selector, JwtRules: []*securityapi.JWTRule{{
-				Issuer: t.Issuer, Audiences: []string{t.Audience}, Jwks: t.Passes.JWKS,
+				Issuer: t.Passes.Issuer, Audiences: []string{t.Passes.Audience}, Jwks: t.Passes.JWKS,
 				FromHeaders: []*securityapi.JWTHeader{{Name: passHeader}}, FromCookies: []string{passCookie},
 			}}},
 		})
@@ -103,7 +103,7 @@ func (t *translation) denials() []*securityapi.Rule {
 	deny := func(when ...*securityapi.Condition) *securityapi.Rule {
 		return &securityapi.Rule{To: elsewhere, When: append([]*securityapi.Condition{isPass}, when...)}
 	}
-	out := []*securityapi.Rule{deny(&securityapi.Condition{Key: "request.auth.claims[iss]", NotValues: []string{t.Issuer}})}
+	out := []*securityapi.Rule{deny(&securityapi.Condition{Key: "request.auth.claims[iss]", NotValues: []string{t.Passes.Issuer}})}
 	if len(known) == 0 {
 		return []*securityapi.Rule{deny()}
 	}

@@ -112,24 +112,14 @@ func Translate(in Input) (Objects, []Condition) {
 	if invalid := Check(in.Fleet); len(invalid) > 0 {
 		return Objects{}, invalid
 	}
-	t := &translation{Input: in, pinned: map[string]*corev1.Service{}}
-	t.ClusterDomain = cmp.Or(t.ClusterDomain, "cluster.local")
-	t.RootNamespace = cmp.Or(t.RootNamespace, "istio-system")
-	t.Issuer, t.Audience = t.Passes.Issuer, t.Passes.Audience
-	t.header = strings.ToLower(cmp.Or(t.Fleet.Spec.Stamp.Header, defaultHeader)) // Istio wants it so
-	t.stamps = slices.Sorted(maps.Keys(t.Value.State.Views))
-	t.callers = t.findCallers()
+	t := begin(in)
 	var out Objects
 	for _, s := range t.Fleet.Spec.Services {
 		if vs := t.meshOf(s); vs != nil {
 			out.Mesh = append(out.Mesh, vs)
 		}
 	}
-	for _, g := range t.Fleet.Spec.Edge.Gateways {
-		if vs := t.edgeOf(g); vs != nil {
-			out.Edges = append(out.Edges, vs)
-		}
-	}
+	out.Edges = t.edges()
 	t.pinAll()
 	for _, name := range slices.Sorted(maps.Keys(t.pinned)) {
 		out.Services = append(out.Services, t.pinned[name])
@@ -140,21 +130,49 @@ func Translate(in Input) (Objects, []Condition) {
 	return out, sortConditions(t.conditions)
 }
 
+// Edges is Objects.Edges of Translate alone: what a switch writes, without the
+// cost of the routes between services, which grows with the fleet.
+func Edges(in Input) []*networkingv1.VirtualService {
+	if len(Check(in.Fleet)) > 0 {
+		return nil
+	}
+	return begin(in).edges()
+}
+
+func begin(in Input) *translation {
+	t := &translation{Input: in, pinned: map[string]*corev1.Service{}, places: map[string]int{}}
+	for i, s := range in.Fleet.Spec.Services {
+		t.places[s.Name] = i
+	}
+	t.ClusterDomain = cmp.Or(t.ClusterDomain, "cluster.local")
+	t.RootNamespace = cmp.Or(t.RootNamespace, "istio-system")
+	t.header = strings.ToLower(cmp.Or(t.Fleet.Spec.Stamp.Header, defaultHeader)) // Istio wants it so
+	t.stamps = slices.Sorted(maps.Keys(t.Value.State.Views))
+	t.callers = t.findCallers()
+	return t
+}
+
 // translation is one Translate under way.
 type translation struct {
 	Input
-	Issuer, Audience string
-	header           string                     // that carries the stamp
-	stamps           []string                   // of all views, sorted
-	callers          []caller                   // versions that not every view holds
-	pinned           map[string]*corev1.Service // by name
-	conditions       []Condition
+	places     map[string]int             // of the fleet's services
+	header     string                     // that carries the stamp
+	stamps     []string                   // of all views, sorted
+	callers    []caller                   // versions that not every view holds
+	pinned     map[string]*corev1.Service // by name
+	conditions []Condition
 }
 
 func (t *translation) say(c Condition) { t.conditions = append(t.conditions, c) }
 
 // service returns the fleet's service of that name.
-func (t *translation) service(name string) (crd.Service, bool) { return serviceOf(t.Fleet, name) }
+func (t *translation) service(name string) (crd.Service, bool) {
+	i, ok := t.places[name]
+	if !ok {
+		return crd.Service{}, false
+	}
+	return t.Fleet.Spec.Services[i], true
+}
 
 // inPlay reports whether views differ in a service's version: its versions are
 // then told apart by pinned Services alone.

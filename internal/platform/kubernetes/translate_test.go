@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -232,6 +233,34 @@ func golden(t *testing.T, name, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+func TestASwitchWritesTheSameEdges(t *testing.T) {
+	for name, made := range cases() {
+		all, _ := Translate(made(t).in)
+		if diff := cmp.Diff(render(t, Objects{Edges: all.Edges}, nil), render(t, Objects{Edges: Edges(made(t).in)}, nil)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestAFleetThatOutgrowsAnObjectSaysSo(t *testing.T) {
+	var services []string
+	for i := range 390 {
+		services = append(services, fmt.Sprintf("service-%d", i))
+	}
+	w := newWorld(t, services...)
+	if _, conditions := Translate(w.in); len(conditions) != 0 {
+		t.Errorf("without a release: %+v", conditions)
+	}
+	for i := range 5 {
+		w.open(fmt.Sprintf("r%d", i), services[i], "2")
+	}
+	objects, conditions := Translate(w.in)
+	data, err := json.Marshal(objects.Edges[0])
+	if err != nil || len(conditions) != 1 || conditions[0].Type != TooLarge || len(data) < maxEdge {
+		t.Errorf("%d bytes, %v, %+v", len(data), err, conditions)
 	}
 }
 

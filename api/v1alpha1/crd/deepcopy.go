@@ -51,6 +51,7 @@ func (e Edge) deepCopy() Edge {
 	e.Gateways = copied(e.Gateways, func(g Gateway) Gateway {
 		g.Hosts = slices.Clone(g.Hosts)
 		g.Selector = maps.Clone(g.Selector)
+		g.Ports = slices.Clone(g.Ports)
 		return g
 	})
 	e.AccessLog = pointed(e.AccessLog)

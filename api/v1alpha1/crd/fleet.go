@@ -77,6 +77,10 @@ type Gateway struct {
 	Selector map[string]string `json:"selector"`
 	// The namespace of the Gateway's pods. Left out: the Gateway's own.
 	Namespace string `json:"namespace,omitempty"`
+	// The ports at which HTTP requests arrive at those pods, by the pods' own
+	// numbers. Needed where they take plain TCP as well: a rule about passes
+	// without ports refuses it all. Left out: every port.
+	Ports []int `json:"ports,omitempty" jsonschema:"minimum=1,maximum=65535,maxItems=20"`
 }
 
 // AccessLog is the budget of request logs.

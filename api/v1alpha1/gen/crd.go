@@ -159,24 +159,24 @@ func (s structural) object(t reflect.Type) apiextensions.JSONSchemaProps {
 
 // settle puts what a field's tags say into its schema.
 func settle(p *apiextensions.JSONSchemaProps, f reflect.StructField) {
+	one := p // what bounds of a value speak of: in a list, of each
+	if p.Type == "array" {
+		one = p.Items.Schema
+	}
 	for part := range strings.SplitSeq(f.Tag.Get("jsonschema"), ",") {
 		key, value, _ := strings.Cut(part, "=")
 		n, err := strconv.ParseInt(value, 10, 64)
 		switch key {
 		case "pattern":
-			if p.Type == "array" {
-				p.Items.Schema.Pattern = value
-				continue
-			}
-			p.Pattern = value
+			one.Pattern = value
 		case "enum":
-			p.Enum = append(p.Enum, apiextensions.JSON{Raw: []byte(strconv.Quote(value))})
+			one.Enum = append(one.Enum, apiextensions.JSON{Raw: []byte(strconv.Quote(value))})
 		case "maxLength":
-			p.MaxLength = &n
+			one.MaxLength = &n
 		case "minimum":
-			p.Minimum = new(float64(n))
+			one.Minimum = new(float64(n))
 		case "maximum":
-			p.Maximum = new(float64(n))
+			one.Maximum = new(float64(n))
 		case "minItems":
 			p.MinItems = &n
 		case "maxItems":

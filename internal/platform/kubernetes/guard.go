@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	securityapi "istio.io/api/security/v1beta1"
 	typeapi "istio.io/api/type/v1beta1"
@@ -41,7 +42,8 @@ func passOpens(s release.State, r release.Release) opens {
 type workload struct {
 	namespace string
 	selector  map[string]string
-	name      string // of the first of the Gateways, as part of objects' names
+	name      string   // of the first of the Gateways, as part of objects' names
+	ports     []string // where requests arrive; nil: everywhere
 }
 
 // workloads are the fleet's, each once.
@@ -50,11 +52,26 @@ func (t *translation) workloads() []workload {
 	for _, g := range t.Fleet.Spec.Edge.Gateways {
 		namespace, name := gatewayPods(g)
 		same := func(w workload) bool { return w.namespace == namespace && maps.Equal(w.selector, g.Selector) }
-		if !slices.ContainsFunc(out, same) {
-			out = append(out, workload{namespace: namespace, selector: g.Selector, name: name})
+		i := slices.IndexFunc(out, same)
+		if i < 0 {
+			i = len(out)
+			out = append(out, workload{namespace: namespace, selector: g.Selector, name: name, ports: []string{}})
 		}
+		out[i].add(g.Ports)
 	}
 	return out
+}
+
+// add takes in where one more Gateway of the pods is asked.
+func (w *workload) add(ports []int) {
+	if len(ports) == 0 {
+		w.ports = nil
+	}
+	for _, p := range ports {
+		if one := strconv.Itoa(p); w.ports != nil && !slices.Contains(w.ports, one) {
+			w.ports = append(w.ports, one)
+		}
+	}
 }
 
 // guard makes what checks passes where traffic enters. A pass that opens
@@ -80,7 +97,7 @@ func (t *translation) guard(out *Objects) {
 			TypeMeta:   metav1.TypeMeta{APIVersion: "security.istio.io/v1", Kind: "AuthorizationPolicy"},
 			ObjectMeta: meta,
 			Spec: securityapi.AuthorizationPolicy{
-				Selector: selector, Action: securityapi.AuthorizationPolicy_DENY, Rules: t.denials(),
+				Selector: selector, Action: securityapi.AuthorizationPolicy_DENY, Rules: t.denials(w.ports),
 			},
 		})
 	}
@@ -89,7 +106,7 @@ func (t *translation) guard(out *Objects) {
 // denials are the passes that are refused: for a release that is unknown or
 // has ended, made by somebody else, or taken back. The fleet's own pages
 // answer all the same, so that people can be told and get rid of the cookie.
-func (t *translation) denials() []*securityapi.Rule {
+func (t *translation) denials(ports []string) []*securityapi.Rule {
 	s := t.Value.State
 	var known []string
 	for _, r := range s.Releases {
@@ -98,7 +115,7 @@ func (t *translation) denials() []*securityapi.Rule {
 		}
 	}
 	slices.Sort(known)
-	elsewhere := []*securityapi.Rule_To{{Operation: &securityapi.Operation{NotPaths: []string{ownPath + "*"}}}}
+	elsewhere := []*securityapi.Rule_To{{Operation: &securityapi.Operation{NotPaths: []string{ownPath + "*"}, Ports: ports}}}
 	isPass := &securityapi.Condition{Key: "request.auth.claims[greenroom_release]", Values: []string{"*"}}
 	deny := func(when ...*securityapi.Condition) *securityapi.Rule {
 		return &securityapi.Rule{To: elsewhere, When: append([]*securityapi.Condition{isPass}, when...)}

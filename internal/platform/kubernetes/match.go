@@ -62,21 +62,19 @@ func previewRemedy(want crd.ReleaseService) string {
 
 // theContainer is the one whose image a release names.
 func theContainer(want crd.ReleaseService, object string, images map[string]string) (string, *Condition) {
-	own := maps.Clone(images)
-	delete(own, sidecarName)
-	switch _, named := own[want.Name]; {
+	switch _, named := images[want.Name]; {
 	case want.Container != "":
-		if _, ok := own[want.Container]; ok {
+		if _, ok := images[want.Container]; ok {
 			return want.Container, nil
 		}
-	case len(own) == 1:
-		return slices.Sorted(maps.Keys(own))[0], nil
+	case len(images) == 1:
+		return slices.Sorted(maps.Keys(images))[0], nil
 	case named:
 		return want.Name, nil
 	}
 	return "", &Condition{Type: ImageDiffers, Object: object, Blocks: true,
 		Message: "it is not clear which container runs the release's image.",
-		Remedy:  "Write container: in the release, one of " + strings.Join(slices.Sorted(maps.Keys(own)), ", ") + "."}
+		Remedy:  "Write container: in the release, one of " + strings.Join(slices.Sorted(maps.Keys(images)), ", ") + "."}
 }
 
 // means reports whether a named image is the one that runs. By digest it is

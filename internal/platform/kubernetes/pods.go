@@ -16,7 +16,7 @@ type Pods struct {
 	Total   int                 // that are not over
 	Ready   int                 // that take requests, and were not told to stop
 	Proxied int                 // that have a sidecar
-	Images  map[string][]string // container → images by digest that its pods run, sorted, each once
+	Images  map[string][]string // container → images by digest that its pods run, sorted, each once; but for the sidecar
 	Trouble string              // why a pod does not start, if one says so
 }
 
@@ -41,6 +41,9 @@ func ReadPods(pods []*corev1.Pod) map[string]Pods {
 			one.Proxied++
 		}
 		for _, c := range p.Status.ContainerStatuses {
+			if c.Name == sidecarName {
+				continue // the mesh changes it when it likes
+			}
 			if image, ok := byDigest(c.Image, c.ImageID); ok && !slices.Contains(one.Images[c.Name], image) {
 				one.Images[c.Name] = append(one.Images[c.Name], image)
 				slices.Sort(one.Images[c.Name])

@@ -118,13 +118,12 @@ func TestReadPods(t *testing.T) {
 	stranger := pod("", "33", true)
 	native := pod("ccc", "11", true)
 	native.Spec.InitContainers, native.Spec.Containers = native.Spec.Containers[1:], native.Spec.Containers[:1]
-	proxy := []string{"docker.io/istio/proxyv2@sha256:ee"}
 	got := ReadPods([]*corev1.Pod{pod("aaa", "11", true), leaving, over, bare, stuck, stranger, native})
 	want := map[string]Pods{
 		"aaa": {Total: 3, Ready: 2, Proxied: 2, Images: map[string][]string{
-			"chat": {"registry.example.com:5000/chat@sha256:11", "registry.example.com:5000/chat@sha256:12"}, sidecarName: proxy}},
-		"bbb": {Total: 1, Proxied: 1, Images: map[string][]string{sidecarName: proxy}, Trouble: "pod chat-bbb: ImagePullBackOff: no such tag"},
-		"ccc": {Total: 1, Ready: 1, Proxied: 1, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}, sidecarName: proxy}},
+			"chat": {"registry.example.com:5000/chat@sha256:11", "registry.example.com:5000/chat@sha256:12"}}},
+		"bbb": {Total: 1, Proxied: 1, Images: map[string][]string{}, Trouble: "pod chat-bbb: ImagePullBackOff: no such tag"},
+		"ccc": {Total: 1, Ready: 1, Proxied: 1, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

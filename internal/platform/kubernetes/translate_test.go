@@ -150,7 +150,7 @@ func headersAndHosts(t tester) *world {
 	f.Spec.Stamp.Header = "X-Release"
 	f.Spec.Edge.ShowRelease = true
 	f.Spec.Edge.Gateways = append(f.Spec.Edge.Gateways, crd.Gateway{
-		Name: "istio-system/internal", Namespace: "gateways", Hosts: []string{"*.corp.example.com"}, Selector: map[string]string{"istio": "internal"},
+		Name: "istio-system/internal", Namespace: "gateways", Hosts: []string{"*.corp.example.com"}, Selector: map[string]string{"istio": "internal"}, Ports: []int{8080, 8443},
 	})
 	f.Spec.Edge.Routes = []crd.Route{{
 		Route:   v1alpha1.Route{Host: "Live.example.com", Path: "/api/", Methods: []string{"GET", "POST"}, Service: "api", Timeout: "15s"},

@@ -28,7 +28,7 @@ type Value struct {
 // Template is what makes a version in a cluster.
 type Template struct {
 	Hash   string            `json:"hash"`             // of the pods' template, as Argo labels them
-	Images map[string]string `json:"images,omitempty"` // container → image by digest, as its pods run it
+	Images map[string]string `json:"images,omitempty"` // container → image by digest, as its pods run it; but for the sidecar
 }
 
 // EncodeValue writes a Value for Fleet.status. It fails when the Value would

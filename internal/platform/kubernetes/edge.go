@@ -25,6 +25,7 @@ const (
 	canaryCookie  = "greenroom_canary"  // a stamp, or no- and a stamp
 	ownPath       = "/.greenroom/"
 	defaultPath   = ownPath + "default"
+	ownDefault    = "own.default" // the route that answers there
 )
 
 // audience is who gets a view at the edge. They stand in the order in which
@@ -99,7 +100,7 @@ func (t *translation) ownPages() []*v1alpha3.HTTPRoute {
 	plain := &v1alpha3.Headers{Response: &v1alpha3.Headers_HeaderOperations{Set: map[string]string{
 		"cache-control": "no-store", "content-type": "text/plain; charset=utf-8"}}}
 	out := []*v1alpha3.HTTPRoute{{
-		Name:           "own.default",
+		Name:           ownDefault,
 		Match:          []*v1alpha3.HTTPMatchRequest{{Uri: exact(defaultPath)}},
 		DirectResponse: &v1alpha3.HTTPDirectResponse{Status: 200, Body: text(t.Value.State.Default + "\n")},
 		Headers:        plain,
@@ -316,4 +317,18 @@ func corsOf(c *crd.CORS) *v1alpha3.CorsPolicy {
 		out.AllowCredentials = wrapped(*c.AllowCredentials)
 	}
 	return out
+}
+
+// Served is the stamp that a Gateway's VirtualService, as it is in the
+// cluster, gives ordinary requests; false if it does not say. It differs from
+// the state's default while a switch is under way, and after somebody rolled
+// back without the operator.
+func Served(vs *networkingv1.VirtualService) (stamp string, ok bool) {
+	for _, r := range vs.Spec.Http {
+		if r.Name == ownDefault && r.DirectResponse != nil {
+			stamp = strings.TrimSuffix(r.DirectResponse.Body.GetString_(), "\n")
+			return stamp, stamp != ""
+		}
+	}
+	return "", false
 }

@@ -51,6 +51,12 @@ func TestRoutesOfTheFleetTakeTheRequestsThatTheySay(t *testing.T) {
 	}
 }
 
+func TestWhatOthersMadeServesNothing(t *testing.T) {
+	if stamp, ok := Served(cases()["foreign"](t).in.VirtualServices[0]); ok {
+		t.Errorf("serves %s", stamp)
+	}
+}
+
 func TestACookieKeepsUsersOnTheirSide(t *testing.T) {
 	canary := cases()["canary"](t)
 	pinned := cases()["session-pinning"](t)

@@ -20,7 +20,7 @@ import (
 func (t *translation) foreignInMesh(s crd.Service) bool {
 	host, found := t.host(serviceName(s)), false
 	for _, vs := range t.VirtualServices {
-		if ours(vs) || !inMesh(vs) || vs.Namespace != t.Fleet.Namespace && !exported(vs) {
+		if Owns(t.Fleet, vs) || !inMesh(vs) || vs.Namespace != t.Fleet.Namespace && !exported(vs) {
 			continue
 		}
 		for _, h := range vs.Spec.Hosts {

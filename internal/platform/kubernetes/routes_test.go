@@ -194,6 +194,9 @@ func TestEdgeRoutesAgreeWithTheTable(t *testing.T) {
 		w := anyWorld(t)
 		objects, _ := Translate(w.in)
 		table, s := w.table(), w.in.Value.State
+		if served, ok := Served(objects.Edges[0]); !ok || served != s.Default {
+			t.Fatalf("the gateway says that it serves %q (%v), not %s", served, ok, s.Default)
+		}
 		stamps := slices.Sorted(maps.Keys(s.Views))
 		for _, service := range []string{"web", "chat", "wallet"} {
 			for _, name := range []string{"", "r1", "r2", "r3", "r99"} {

@@ -279,6 +279,12 @@ func TestForeignRoutesDoNotEndARelease(t *testing.T) {
 	w.open("r42", "chat", "2")
 	w.in.VirtualServices = cases()["foreign"](t).in.VirtualServices
 	objects, conditions := Translate(w.in)
+	other := w.in.VirtualServices[0].DeepCopy()
+	other.Labels = labels(&crd.Fleet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "other"}})
+	w.in.VirtualServices = []*networkingv1.VirtualService{other}
+	if _, again := Translate(w.in); len(again) != 1 {
+		t.Errorf("another fleet's routes: %+v", again)
+	}
 	if len(objects.Mesh) != 2 || len(conditions) != 1 || conditions[0].Type != ForeignVirtualService {
 		t.Errorf("got %d of 2 VirtualServices, %+v", len(objects.Mesh), conditions)
 	}
@@ -311,7 +317,9 @@ func TestUnwantedLeavesOthersAlone(t *testing.T) {
 func TestValueSurvivesTheAPIServer(t *testing.T) {
 	w := newWorld(t, "web", "chat")
 	w.open("r42", "chat", "2")
+	w.version("chat", "forgotten")
 	raw, err := EncodeValue(w.in.Value)
+	delete(w.in.Value.Templates, "chat@forgotten")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -31,10 +32,14 @@ type Template struct {
 	Images map[string]string `json:"images,omitempty"` // container → image by digest, as its pods run it; but for the sidecar
 }
 
-// EncodeValue writes a Value for Fleet.status. It fails when the Value would
-// not fit the API server: fewer services, or a shorter history, help.
+// EncodeValue writes a Value for Fleet.status, without what belongs to
+// versions that its State has forgotten. It fails when the Value would not fit
+// the API server: fewer services, or a shorter history, help.
 func EncodeValue(v Value) (*runtime.RawExtension, error) {
 	v.Format = valueFormat
+	v.Templates, v.Reverts = maps.Clone(v.Templates), maps.Clone(v.Reverts)
+	maps.DeleteFunc(v.Templates, func(id string, _ Template) bool { _, known := v.State.Versions[id]; return !known })
+	maps.DeleteFunc(v.Reverts, func(id, _ string) bool { _, known := v.State.Versions[id]; return !known })
 	data, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("writing down the fleet's state: %w", err)

@@ -8,6 +8,9 @@
 // same types serve as Kubernetes custom resources: where the difference between
 // left out and zero matters a field is a pointer or a text.
 //
+// Bounds that other programs check too stand in tags: jsonschema for those
+// that JSON Schema knows, between for the least and the most of a duration.
+//
 // The package imports nothing else of greenroom and does not check or complete
 // a document; internal/config does.
 //

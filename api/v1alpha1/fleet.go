@@ -26,7 +26,7 @@ type FleetSpec struct {
 	Services []Service `json:"services" jsonschema:"minItems=1"`
 	// How long no hop must have seen a stamp before the versions behind it are
 	// stopped, from 1s to 1h.
-	Quiet Duration `json:"quiet,omitempty" jsonschema:"default=60s"`
+	Quiet Duration `json:"quiet,omitempty" between:"1s,1h" jsonschema:"default=60s"`
 	// How many ended releases keep their executables, so that they can be
 	// reverted to, from 0 to 1000.
 	History *int `json:"history,omitempty" jsonschema:"default=10,minimum=0,maximum=1000"`
@@ -42,7 +42,7 @@ type Edge struct {
 	// What people type to get here, for links and QR codes: http:// or
 	// https://, host, optional port. Left out: derived from tls.listen, else
 	// from listen.
-	PublicURL string `json:"publicURL,omitempty"`
+	PublicURL string `json:"publicURL,omitempty" jsonschema:"pattern=^([Hh][Tt][Tt][Pp][Ss]?://[^/?#@ ]+/*)?$"`
 	// Networks in CIDR form, or single addresses, whose X-Forwarded-* headers
 	// are believed. Left out: nobody's are.
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
@@ -50,7 +50,7 @@ type Edge struct {
 	AccessLog AccessLog `json:"accessLog,omitzero"`
 	// How long after a promotion a browser session may stay on the release it
 	// began on, up to 24h. 0s turns pinning off.
-	SessionPinning Duration `json:"sessionPinning,omitempty" jsonschema:"default=0s"`
+	SessionPinning Duration `json:"sessionPinning,omitempty" between:"0s,24h" jsonschema:"default=0s"`
 	// Name the release and the path through the services in every response.
 	// Otherwise only pass holders see them.
 	ShowRelease bool `json:"showRelease,omitempty" jsonschema:"default=false"`
@@ -90,17 +90,17 @@ type AccessLog struct {
 type Route struct {
 	// The host that is asked for, without port: a name, or *.name for the names
 	// below it. Left out: any.
-	Host string `json:"host,omitempty"`
+	Host string `json:"host,omitempty" jsonschema:"pattern=^([*][.])?[-A-Za-z0-9_.]*$,maxLength=255"`
 	// The start of the path, by whole segments: /api takes /api and /api/x but
 	// not /apix. Left out: any.
-	Path string `json:"path,omitempty"`
+	Path string `json:"path,omitempty" jsonschema:"pattern=^(/[^?#* ]*)?$"`
 	// HTTP methods. Left out: any.
-	Methods []string `json:"methods,omitempty"`
+	Methods []string `json:"methods,omitempty" jsonschema:"pattern=^[!#$%&'*+.^_|~0-9A-Z-]+$"`
 	// The service that answers.
-	Service string `json:"service"`
+	Service string `json:"service" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$,maxLength=40"`
 	// How long the service may take until it sends its answer's header, up to
 	// 24h. Left out or 0s: as long as it likes.
-	Timeout Duration `json:"timeout,omitempty"`
+	Timeout Duration `json:"timeout,omitempty" between:"0s,24h"`
 }
 
 // API is where the HTTP API listens besides its unix socket. Calls there need
@@ -122,5 +122,5 @@ type APITLS struct {
 type Stamp struct {
 	// The header that carries the stamp, beside the member greenroom.release of
 	// W3C baggage.
-	Header string `json:"header,omitempty" jsonschema:"default=X-Greenroom-Release"`
+	Header string `json:"header,omitempty" jsonschema:"pattern=^[!#$%&'*+.^_|~0-9A-Za-z-]*$,default=X-Greenroom-Release"`
 }

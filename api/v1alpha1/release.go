@@ -19,10 +19,10 @@ type ReleaseSpec struct {
 	Description string `json:"description,omitempty"`
 	// How long after a promotion the former versions stay warm for a rollback,
 	// up to 30d. 0s: the release settles at once and cannot be rolled back.
-	RollbackWindow Duration `json:"rollbackWindow,omitempty" jsonschema:"default=1h"`
+	RollbackWindow Duration `json:"rollbackWindow,omitempty" between:"0s,30d" jsonschema:"default=1h"`
 	// How long a release that was rolled back is kept for a look, from 1m to
 	// 30d. Left out: the rollback window, at least 1m.
-	Keep Duration `json:"keep,omitempty"`
+	Keep Duration `json:"keep,omitempty" between:"1m,30d"`
 	// The new versions, at least one and one per service at most.
 	Services []ReleaseService `json:"services" jsonschema:"minItems=1"`
 	// Commands and checks that belong to the release.
@@ -35,10 +35,10 @@ type ReleaseSpec struct {
 // unless nothing else changes.
 type ReleaseService struct {
 	// The service, declared in the Fleet.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$,maxLength=40"`
 	// The version's name, such as "2.5.0": letters, digits and . _ + -, at most
 	// 64 characters. Left out: the first ten digits of its digest.
-	Version string `json:"version,omitempty"`
+	Version string `json:"version,omitempty" jsonschema:"pattern=^([A-Za-z0-9][-A-Za-z0-9._+]*)?$,maxLength=64"`
 	// Where the version was built from, shown to people.
 	Source Source `json:"source,omitzero"`
 	// How greenroom runs it.
@@ -69,7 +69,7 @@ type Hooks struct {
 type Hook struct {
 	// Unique among the hooks of its moment; lower-case letters, digits and
 	// dashes, at most 40 characters.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$,maxLength=40"`
 	// The executable and its arguments. A path with a slash is relative to the
 	// document, a bare name is looked up in PATH.
 	Run []string `json:"run,omitempty"`
@@ -81,13 +81,13 @@ type Hook struct {
 	// A request to the edge as a holder of a pass for the release.
 	HTTP *HTTPCheck `json:"http,omitempty"`
 	// When it counts as failed, from 1s to 24h.
-	Timeout Duration `json:"timeout,omitempty" jsonschema:"default=1m"`
+	Timeout Duration `json:"timeout,omitempty" between:"1s,24h" jsonschema:"default=1m"`
 }
 
 // HTTPCheck is a request to the edge as a holder of a pass for the release.
 type HTTPCheck struct {
 	// The path, with the query if there is one.
-	Path string `json:"path"`
+	Path string `json:"path" jsonschema:"pattern=^/"`
 	// The method.
 	Method string `json:"method,omitempty" jsonschema:"default=GET"`
 	// The expected status, from 100 to 599. Left out: any 2xx.

@@ -13,7 +13,7 @@ type Service struct {
 	Protocol string `json:"protocol,omitempty" jsonschema:"enum=http,enum=grpc,default=http"`
 	// The first version's name, such as "2.4.1": letters, digits and . _ + -,
 	// at most 64 characters. Left out: the first ten digits of its digest.
-	Version string `json:"version,omitempty"`
+	Version string `json:"version,omitempty" jsonschema:"pattern=^([A-Za-z0-9][-A-Za-z0-9._+]*)?$,maxLength=64"`
 	// Where the first version was built from, shown to people.
 	Source Source `json:"source,omitzero"`
 	// How greenroom runs it.
@@ -26,7 +26,7 @@ type Service struct {
 	Health Health `json:"health,omitzero"`
 	// From asking an instance to stop until it is killed, up to 24h; streams may
 	// outlive their release that long.
-	Drain Duration `json:"drain,omitempty" jsonschema:"default=30s"`
+	Drain Duration `json:"drain,omitempty" between:"0s,24h" jsonschema:"default=30s"`
 	// The services it may call. Left out: every other. []: none.
 	Calls []string `json:"calls,omitzero"`
 	// It has work without requests (queues, timers), done by the version on

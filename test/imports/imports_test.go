@@ -33,7 +33,7 @@ func TestCoresImportNothingOfOurs(t *testing.T) {
 
 // A core that can do I/O or read the clock is no pure function any more.
 func TestCoresDoNoIO(t *testing.T) {
-	for _, core := range []string{"release", "route"} {
+	for _, core := range []string{"release", "route", "platform/kubernetes"} {
 		imports := list(t, "-f", `{{join .Imports " "}}`, module+"/internal/"+core)
 		for _, forbidden := range []string{"os", "net", "net/http", "log", "log/slog", "context", "sync", "math/rand", "crypto/rand"} {
 			if slices.Contains(imports, forbidden) {
@@ -63,12 +63,15 @@ func TestPropagateImportsTheStandardLibraryOnly(t *testing.T) {
 // Each layer knows only those below it.
 func TestLayers(t *testing.T) {
 	for pkg, forbidden := range map[string][]string{
-		"internal/gateway":        {"internal/release", "internal/controller", "internal/platform", "internal/store", "internal/httpapi"},
-		"internal/platform/local": {"internal/release", "internal/controller", "internal/gateway", "internal/store"},
-		"internal/controller":     {"internal/gateway", "internal/platform", "internal/store", "internal/httpapi"},
-		"internal/store":          {"internal/release", "internal/controller"},
-		"internal/httpapi":        {"internal/gateway", "internal/platform", "internal/app"},
-		"client":                  {"internal"},
+		"internal/gateway":             {"internal/release", "internal/controller", "internal/platform", "internal/store", "internal/httpapi"},
+		"internal/platform/local":      {"internal/release", "internal/controller", "internal/gateway", "internal/store"},
+		"internal/controller":          {"internal/gateway", "internal/platform", "internal/store", "internal/httpapi"},
+		"internal/platform/kubernetes": {"internal/gateway", "internal/platform/local", "internal/store", "internal/controller", "internal/config", "internal/fleet"},
+		"api/v1alpha1":                 {"api/v1alpha1/crd", "internal"},
+		"api/v1alpha1/crd":             {"internal"},
+		"internal/store":               {"internal/release", "internal/controller"},
+		"internal/httpapi":             {"internal/gateway", "internal/platform", "internal/app"},
+		"client":                       {"internal"},
 	} {
 		for _, dep := range list(t, "-deps", module+"/"+pkg) {
 			for _, f := range forbidden {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestCheckedInFilesAreFresh(t *testing.T) {
+func TestCheckedInFilesAreUpToDate(t *testing.T) {
 	files, err := generate("..")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,12 @@ var (
 	removableType   = reflect.TypeFor[map[string]*string]()
 )
 
+// What durations and percentages look like.
+const (
+	durationPattern = `^\+?(0|([0-9]*\.?[0-9]+\.?d)?([0-9]*\.?[0-9]*(ns|us|µs|μs|ms|s|m|h))*)$`
+	percentPattern  = `^[0-9.]+%$`
+)
+
 // schemaOf makes the JSON Schema of a document. It says less than the checks
 // of package config, and never refuses what they accept.
 func schemaOf(c comments, document reflect.Type) *jsonschema.Schema {
@@ -38,10 +44,10 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	case durationType:
 		return &jsonschema.Schema{
 			Type:    "string",
-			Pattern: `^\+?(0|([0-9]*\.?[0-9]+\.?d)?([0-9]*\.?[0-9]*(ns|us|µs|μs|ms|s|m|h))*)$`,
+			Pattern: durationPattern,
 		}
 	case percentType:
-		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9.]+%$`}
+		return &jsonschema.Schema{Type: "string", Pattern: percentPattern}
 	case removableType:
 		return &jsonschema.Schema{
 			Type: "object",

@@ -1,0 +1,117 @@
+package kubernetes
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// sidecarName is what Istio calls the container of its proxy.
+const sidecarName = "istio-proxy"
+
+// Pods is what was observed of the pods of one version.
+type Pods struct {
+	Total   int                 // that are not over
+	Ready   int                 // that take requests, and were not told to stop
+	Proxied int                 // that have a sidecar
+	Images  map[string][]string // container → images by digest that its pods run, sorted, each once; but for the sidecar
+	Trouble string              // why a pod does not start, if one says so
+}
+
+// ReadPods sorts the pods of a service by their template's hash. Pods without
+// one are none of a Rollout's.
+func ReadPods(pods []*corev1.Pod) map[string]Pods {
+	out := map[string]Pods{}
+	for _, p := range pods {
+		hash := p.Labels[HashLabel]
+		if hash == "" || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+			continue
+		}
+		one := out[hash]
+		if one.Images == nil {
+			one.Images = map[string][]string{}
+		}
+		one.Total++
+		if p.DeletionTimestamp == nil && podReady(p) {
+			one.Ready++
+		}
+		if proxied(p) {
+			one.Proxied++
+		}
+		for _, c := range p.Status.ContainerStatuses {
+			if c.Name == sidecarName {
+				continue // the mesh changes it when it likes
+			}
+			if image, ok := byDigest(c.Image, c.ImageID); ok && !slices.Contains(one.Images[c.Name], image) {
+				one.Images[c.Name] = append(one.Images[c.Name], image)
+				slices.Sort(one.Images[c.Name])
+			}
+			if w := c.State.Waiting; w != nil && stuck(w.Reason) && one.Trouble == "" {
+				one.Trouble = "pod " + p.Name + ": " + w.Reason + ": " + w.Message
+			}
+		}
+		out[hash] = one
+	}
+	return out
+}
+
+func podReady(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// proxied reports whether a pod has a sidecar, as a container or as an init
+// container that goes on running.
+func proxied(p *corev1.Pod) bool {
+	isProxy := func(c corev1.Container) bool { return c.Name == sidecarName }
+	return slices.ContainsFunc(p.Spec.Containers, isProxy) || slices.ContainsFunc(p.Spec.InitContainers, isProxy)
+}
+
+func stuck(reason string) bool {
+	switch reason {
+	case "CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError":
+		return true
+	}
+	return false
+}
+
+// byDigest names an image by repository and digest. Runtimes give the digest
+// in imageID, with the repository or alone.
+func byDigest(image, imageID string) (string, bool) {
+	imageID = strings.TrimPrefix(imageID, "docker-pullable://")
+	at := strings.LastIndex(imageID, "sha256:")
+	if at < 0 {
+		return "", false
+	}
+	return repository(image) + "@" + imageID[at:], true
+}
+
+// repository is an image's name without tag and digest.
+func repository(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	if colon := strings.LastIndexByte(image, ':'); colon > strings.LastIndexByte(image, '/') {
+		image = image[:colon]
+	}
+	return image
+}
+
+// digestOf is the digest that an image is named by, "" for none.
+func digestOf(image string) string {
+	_, digest, _ := strings.Cut(image, "@")
+	return digest
+}
+
+// theImages are a version's images, if all of its pods agree on them.
+func (p Pods) theImages() (map[string]string, bool) {
+	out := map[string]string{}
+	for _, c := range slices.Sorted(maps.Keys(p.Images)) {
+		if len(p.Images[c]) != 1 {
+			return nil, false
+		}
+		out[c] = p.Images[c][0]
+	}
+	return out, len(out) > 0
+}

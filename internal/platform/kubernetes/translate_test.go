@@ -1,0 +1,344 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"istio.io/api/networking/v1alpha3"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/greenroom-dev/greenroom/api/v1alpha1"
+	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
+	"github.com/greenroom-dev/greenroom/internal/release"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// cases are the states of a fleet whose objects are held to golden files.
+func cases() map[string]func(tester) *world {
+	return map[string]func(tester) *world{
+		"one-service": func(t tester) *world { return newWorld(t, "web") },
+		"preview": func(t tester) *world {
+			w := newWorld(t, "web", "chat", "wallet")
+			w.open("r42", "chat", "2", "wallet", "2")
+			return w
+		},
+		"several-previews": func(t tester) *world {
+			w := newWorld(t, "web", "chat", "wallet")
+			w.open("r42", "chat", "2")
+			w.open("r43", "wallet", "3")
+			return w
+		},
+		"live": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.open("r42", "chat", "2")
+			w.promote("r42")
+			return w
+		},
+		"settling": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.open("r42", "chat", "2")
+			w.promote("r42")
+			w.activate()
+			w.later(time.Hour)
+			return w
+		},
+		"settled": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.open("r42", "chat", "2")
+			w.promote("r42")
+			w.activate()
+			w.later(time.Hour)
+			w.later(time.Hour)
+			return w
+		},
+		"stacked": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.open("r42", "chat", "2")
+			w.promote("r42")
+			w.open("r43", "chat", "3", "web", "3")
+			w.promote("r43")
+			return w
+		},
+		"rolled-back": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.open("r42", "chat", "2")
+			w.promote("r42")
+			w.must(w.in.Value.State.Rollback("r42", w.alice, w.now))
+			return w
+		},
+		"headers-and-hosts": headersAndHosts,
+		"grpc": func(t tester) *world {
+			w := newWorld(t, "web", "wallet")
+			w.in.Fleet.Spec.Services[1].Protocol = "grpc"
+			w.in.Services["wallet"].Spec.Ports = []corev1.ServicePort{
+				{Name: "metrics", Port: 9100, AppProtocol: new("tcp")}, {Name: "rpc", Port: 9000}, {Name: "grpc-admin", Port: 9001},
+			}
+			w.open("r42", "wallet", "2")
+			return w
+		},
+		"outside-mesh": func(t tester) *world {
+			w := newWorld(t, "web", "legacy", "chat")
+			w.in.Fleet.Spec.Services[1].Fixed = true
+			w.in.Fleet.Spec.Services[2].OutsideMesh = true
+			delete(w.in.Services["legacy"].Spec.Selector, HashLabel)
+			w.open("r42", "chat", "2")
+			return w
+		},
+		"revoked-passes": func(t tester) *world {
+			w := newWorld(t, "web")
+			w.open("r42", "web", "2")
+			w.open("r43", "web", "3")
+			w.must(w.in.Value.State.Abort("r43", w.alice, w.now))
+			w.in.Passes.Revoked = []string{"p9", "p2", "p9"}
+			return w
+		},
+		"canary": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.open("r42", "chat", "2")
+			w.must(w.in.Value.State.StartCanary("r42", w.observation(), w.alice, w.now))
+			w.in.Canary = 5
+			return w
+		},
+		"session-pinning": func(t tester) *world {
+			w := newWorld(t, "web")
+			w.in.Fleet.Spec.Edge.SessionPinning = "10m"
+			w.in.Value.State.Settings.Pinning = 10 * time.Minute
+			w.open("r42", "web", "2")
+			w.promote("r42")
+			return w
+		},
+		"access-log": func(t tester) *world {
+			w := newWorld(t, "web")
+			w.in.Fleet.Spec.Edge.AccessLog = &crd.AccessLog{Sample: "1%"}
+			return w
+		},
+		"destination-rule": func(t tester) *world {
+			w := newWorld(t, "web")
+			rule := &networkingv1.DestinationRule{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
+			rule.Spec = *destinationRule()
+			w.in.DestinationRules = []*networkingv1.DestinationRule{rule}
+			w.open("r42", "web", "2")
+			return w
+		},
+		"foreign": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.in.VirtualServices = []*networkingv1.VirtualService{{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "chat"},
+				Spec:       v1alpha3.VirtualService{Hosts: []string{"chat"}},
+			}}
+			return w
+		},
+	}
+}
+
+func headersAndHosts(t tester) *world {
+	w := newWorld(t, "web", "api")
+	f := w.in.Fleet
+	f.Spec.Stamp.Header = "X-Release"
+	f.Spec.Edge.ShowRelease = true
+	f.Spec.Edge.Gateways = append(f.Spec.Edge.Gateways, crd.Gateway{
+		Name: "istio-system/internal", Namespace: "gateways", Hosts: []string{"*.corp.example.com"}, Selector: map[string]string{"istio": "internal"}, Ports: []int{8080, 8443},
+	})
+	f.Spec.Edge.Routes = []crd.Route{{
+		Route:   v1alpha1.Route{Host: "Live.example.com", Path: "/api/", Methods: []string{"GET", "POST"}, Service: "api", Timeout: "15s"},
+		Retries: &crd.Retries{Attempts: 2, PerTryTimeout: "2s", RetryOn: "connect-failure"},
+		CORS:    &crd.CORS{AllowOrigins: []string{"https://app.example.com"}, AllowMethods: []string{"GET"}, MaxAge: "1d", AllowCredentials: new(true)},
+	}, {Route: v1alpha1.Route{Host: "*.corp.example.com", Service: "web"}}, {Route: v1alpha1.Route{Service: "web"}}}
+	f.Spec.Services[1].Timeout, f.Spec.Services[1].Retries = "3s", &crd.Retries{Attempts: 0}
+	w.open("r42", "api", "2")
+	return w
+}
+
+func destinationRule() *v1alpha3.DestinationRule {
+	return &v1alpha3.DestinationRule{
+		Host:          "web",
+		TrafficPolicy: &v1alpha3.TrafficPolicy{ConnectionPool: &v1alpha3.ConnectionPoolSettings{Http: &v1alpha3.ConnectionPoolSettings_HTTPSettings{MaxRequestsPerConnection: 7}}},
+		Subsets:       []*v1alpha3.Subset{{Name: "v1"}},
+	}
+}
+
+func TestObjects(t *testing.T) {
+	for name, made := range cases() {
+		t.Run(name, func(t *testing.T) {
+			objects, conditions := Translate(made(t).in)
+			golden(t, name, render(t, objects, conditions))
+		})
+	}
+}
+
+func TestTheSameInputGivesTheSameObjects(t *testing.T) {
+	for name, made := range cases() {
+		first, conditions := Translate(made(t).in)
+		want := render(t, first, conditions)
+		for range 5 {
+			again, conditions := Translate(made(t).in)
+			if diff := cmp.Diff(want, render(t, again, conditions)); diff != "" {
+				t.Fatalf("%s: %s", name, diff)
+			}
+		}
+	}
+}
+
+// render writes objects as they are applied, and the conditions after them.
+func render(t testing.TB, o Objects, conditions []Condition) string {
+	t.Helper()
+	var b strings.Builder
+	for _, one := range o.All() {
+		object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(object, "status")
+		delete(object["metadata"].(map[string]any), "creationTimestamp")
+		data, err := yaml.Marshal(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString("---\n" + string(data))
+	}
+	for _, s := range Summarise(conditions) {
+		fmt.Fprintf(&b, "---\n# %s (blocks promotion: %v)\n# %s\n", s.Type, s.Blocks, strings.ReplaceAll(s.Message, "\n", "\n# "))
+	}
+	return b.String()
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".yaml")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v; go test ./internal/platform/kubernetes -update writes it", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+func TestASwitchWritesTheSameEdges(t *testing.T) {
+	for name, made := range cases() {
+		all, _ := Translate(made(t).in)
+		if diff := cmp.Diff(render(t, Objects{Edges: all.Edges}, nil), render(t, Objects{Edges: Edges(made(t).in)}, nil)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestAFleetThatOutgrowsAnObjectSaysSo(t *testing.T) {
+	var services []string
+	for i := range 390 {
+		services = append(services, fmt.Sprintf("service-%d", i))
+	}
+	w := newWorld(t, services...)
+	if _, conditions := Translate(w.in); len(conditions) != 0 {
+		t.Errorf("without a release: %+v", conditions)
+	}
+	for i := range 5 {
+		w.open(fmt.Sprintf("r%d", i), services[i], "2")
+	}
+	objects, conditions := Translate(w.in)
+	data, err := json.Marshal(objects.Edges[0])
+	if err != nil || len(conditions) != 1 || conditions[0].Type != TooLarge || len(data) < maxEdge {
+		t.Errorf("%d bytes, %v, %+v", len(data), err, conditions)
+	}
+}
+
+func TestAFleetThatIsWrongComesToNothing(t *testing.T) {
+	w := newWorld(t, "web")
+	w.in.Fleet.Spec.Services[0].Drain = "2d"
+	objects, conditions := Translate(w.in)
+	if len(objects.All()) != 0 || len(conditions) != 1 || conditions[0].Type != Invalid || !conditions[0].Blocks {
+		t.Errorf("got %d objects, %+v", len(objects.All()), conditions)
+	}
+}
+
+// Once releases are under way, somebody else's routes do not take ours away.
+func TestForeignRoutesDoNotEndARelease(t *testing.T) {
+	w := newWorld(t, "web", "chat")
+	w.open("r42", "chat", "2")
+	w.in.VirtualServices = cases()["foreign"](t).in.VirtualServices
+	objects, conditions := Translate(w.in)
+	other := w.in.VirtualServices[0].DeepCopy()
+	other.Labels = labels(&crd.Fleet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "other"}})
+	w.in.VirtualServices = []*networkingv1.VirtualService{other}
+	if _, again := Translate(w.in); len(again) != 1 {
+		t.Errorf("another fleet's routes: %+v", again)
+	}
+	if len(objects.Mesh) != 2 || len(conditions) != 1 || conditions[0].Type != ForeignVirtualService {
+		t.Errorf("got %d of 2 VirtualServices, %+v", len(objects.Mesh), conditions)
+	}
+}
+
+func TestUnwantedLeavesOthersAlone(t *testing.T) {
+	w := newWorld(t, "web")
+	w.open("r42", "web", "2")
+	made, _ := Translate(w.in)
+	w.must(w.in.Value.State.Abort("r42", w.alice, w.now))
+	w.later(time.Hour)
+	now, _ := Translate(w.in)
+	foreign := made.Services[0].DeepCopy()
+	foreign.Labels = map[string]string{"app": "web"}
+	foreign.Name = "web-by-hand"
+	other := made.Services[0].DeepCopy()
+	other.Labels[LabelFleet] = "another"
+	other.Name = "gr-of-another"
+	got := Unwanted(w.in.Fleet, append(made.Services, foreign, other), now.Services)
+	if len(made.Services) != 2 || len(now.Services) != 0 || len(got) != 2 {
+		t.Errorf("made %d, then wants %d, would delete %d", len(made.Services), len(now.Services), len(got))
+	}
+	for _, o := range got {
+		if !Owns(w.in.Fleet, o) {
+			t.Errorf("would delete %s", o.Name)
+		}
+	}
+}
+
+func TestValueSurvivesTheAPIServer(t *testing.T) {
+	w := newWorld(t, "web", "chat")
+	w.open("r42", "chat", "2")
+	w.version("chat", "forgotten")
+	raw, err := EncodeValue(w.in.Value)
+	delete(w.in.Value.Templates, "chat@forgotten")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeValue(raw)
+	want := w.in.Value
+	want.Format = valueFormat
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	for _, bad := range []string{"", "{", `{"format":2}`, `{"format":1,"state":{"default":"r9"}}`} {
+		if _, err := DecodeValue(&runtime.RawExtension{Raw: []byte(bad)}); err == nil {
+			t.Errorf("%q was taken for a state", bad)
+		}
+	}
+	if _, err := DecodeValue(nil); err == nil {
+		t.Error("nothing was taken for a state")
+	}
+	want.State.Versions["x"] = release.Version{Name: strings.Repeat("x", maxValue)}
+	if _, err := EncodeValue(want); err == nil {
+		t.Error("a state that does not fit was written")
+	}
+}

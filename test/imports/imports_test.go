@@ -21,7 +21,7 @@ func list(t *testing.T, args ...string) []string {
 
 // The pure cores are shared by both engines and must stay free of them.
 func TestCoresImportNothingOfOurs(t *testing.T) {
-	for _, core := range []string{"release", "route", "fleet"} {
+	for _, core := range []string{"release", "route", "fleet", "durable", "process"} {
 		path := module + "/internal/" + core
 		for _, dep := range list(t, "-deps", path) {
 			if dep != path && strings.HasPrefix(dep, module) || strings.HasPrefix(dep, "k8s.io/") {

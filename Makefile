@@ -3,9 +3,9 @@
 
 GO       ?= go
 MODULES  := . ./propagate ./propagate/grpc ./bench
-PACKAGES := ./... ./propagate/... ./propagate/grpc/... ./bench/...
+PACKAGES := ./... ./propagate/... ./propagate/grpc/... ./bench/... ./test/cluster/...
 
-.PHONY: test fmt vet lint generated unit build bench demo tidy
+.PHONY: test fmt vet lint generated unit e2e build bench demo tidy
 
 # test: format, vet (Linux and macOS), staticcheck, generated files, and every
 # test with the race detector: units, properties, and whole systems of real
@@ -18,10 +18,12 @@ fmt:
 
 vet:
 	$(GO) vet $(PACKAGES)
-	GOOS=darwin $(GO) vet ./... ./propagate/... ./propagate/grpc/...
+	$(GO) vet -tags e2e ./test/cluster/...
+	GOOS=darwin $(GO) vet ./... ./propagate/... ./propagate/grpc/... ./test/cluster/...
 
 lint:
 	$(GO) tool staticcheck $(PACKAGES)
+	$(GO) tool staticcheck -tags e2e ./test/cluster/...
 
 # generated: schemas, references and the API's description are what the code
 # says. `go generate ./...` writes them.
@@ -30,6 +32,13 @@ generated:
 
 unit:
 	$(GO) test -race -timeout 20m $(PACKAGES)
+
+# e2e: a real Kubernetes with Istio and Argo Rollouts on this machine, which it
+# makes and removes. It needs Linux and root, installs the Debian packages that
+# are missing, and builds the rest once: 20 minutes on two cores, and then half
+# a minute. `go run ./test/cluster/cmd up` makes such a cluster to work with.
+e2e:
+	$(GO) test -tags e2e -count=1 -timeout 60m -v ./test/cluster/...
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/greenroom ./cmd/greenroom

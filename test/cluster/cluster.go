@@ -63,14 +63,14 @@ func DefaultState() string { return filepath.Join(os.TempDir(), "greenroom-clust
 // end of the logs to Options.Log, removes what it made, all but the logs, and
 // returns an error that names the part.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	c := &Cluster{state: o.State, log: newProgress(o.Log)}
-	if c.state == "" {
-		c.state = DefaultState()
-	}
-	if err := checkMachine(c.state); err != nil {
+	state, err := stateFolder(o.State, DefaultState())
+	if err != nil {
 		return nil, err
 	}
-	var err error
+	if err := checkMachine(state); err != nil {
+		return nil, err
+	}
+	c := &Cluster{state: state, log: newProgress(o.Log)}
 	if c.tools, err = prepareTools(ctx, c.log); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, errors.Join(err, c.Stop(end))
 	}
 	if o.Keep {
-		if err := errors.Join(c.lock.write(claim{State: c.state, Kept: true}), c.lock.release()); err != nil {
+		err := errors.Join(c.lock.write(claim{State: c.state, Kept: true}), c.lock.release())
+		c.lock = nil
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -158,14 +160,14 @@ func (c *Cluster) start(ctx context.Context) error {
 // Attach returns the cluster that an earlier Start with Keep left running in
 // the state folder (empty: DefaultState). Stop ends it like any other.
 func Attach(ctx context.Context, state string, log io.Writer) (*Cluster, error) {
-	if state == "" {
-		state = DefaultState()
+	state, err := stateFolder(state, DefaultState())
+	if err != nil {
+		return nil, err
 	}
 	if !running(state) {
 		return nil, fmt.Errorf("no cluster runs in %s: start one first", state)
 	}
 	c := &Cluster{state: state, log: newProgress(log)}
-	var err error
 	if c.rec, err = readRecord(state); err != nil {
 		return nil, err
 	}
@@ -208,11 +210,8 @@ func Down(ctx context.Context, state string, log io.Writer) error {
 	if err != nil {
 		return errors.Join(err, l.release())
 	}
-	if state == "" {
-		state = known.State
-	}
-	if state == "" {
-		return l.release()
+	if state, err = stateFolder(state, known.State); err != nil || state == "" {
+		return errors.Join(err, l.release())
 	}
 	if known.State != "" && known.State != state {
 		return errors.Join(fmt.Errorf("the cluster of this machine is in %s, not in %s", known.State, state), l.release())

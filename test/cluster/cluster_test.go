@@ -37,8 +37,8 @@ func testContext(t *testing.T) context.Context {
 	return ctx
 }
 
-// stateFolder is a new folder with a short path; on failure the logs stay.
-func stateFolder(t *testing.T) string {
+// newState is a new folder with a short path; on failure the logs stay.
+func newState(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "cluster-")
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func stateFolder(t *testing.T) string {
 func TestCluster(t *testing.T) {
 	ctx := testContext(t)
 	before := traces(t, ctx, "")
-	state := stateFolder(t)
+	state := newState(t)
 	begin := time.Now()
 	c, err := Start(ctx, Options{State: state, Log: t.Output()})
 	if err != nil {
@@ -70,7 +70,7 @@ func TestCluster(t *testing.T) {
 			c.Stop(context.WithoutCancel(ctx))
 		}
 	})
-	if _, err := Start(ctx, Options{State: stateFolder(t)}); !errors.Is(err, ErrRunning) {
+	if _, err := Start(ctx, Options{State: newState(t)}); !errors.Is(err, ErrRunning) {
 		t.Errorf("a second Start beside a running cluster: %v, want ErrRunning", err)
 	}
 	image, err := c.GoImage(ctx, imageHub+"/echo:1", module+"/images/echo")
@@ -228,7 +228,7 @@ func awaitAnswer(t *testing.T, ctx context.Context, c *Cluster, host, stamp, wan
 func TestKilledStartLeavesNothing(t *testing.T) {
 	ctx := testContext(t)
 	before := traces(t, ctx, "")
-	state := stateFolder(t)
+	state := newState(t)
 	program := filepath.Join(t.TempDir(), "cluster")
 	if _, err := goCommand(ctx, "", "build", "-o", program, module+"/cmd"); err != nil {
 		t.Fatal(err)

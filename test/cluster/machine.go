@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 )
@@ -19,8 +18,6 @@ func checkMachine(state string) error {
 		return fmt.Errorf("a cluster runs on Linux only, not on %s", runtime.GOOS)
 	case os.Geteuid() != 0:
 		return errors.New("a cluster needs root: it makes a bridge, network namespaces, mounts and control groups")
-	case !filepath.IsAbs(state):
-		return fmt.Errorf("the state folder %s must be an absolute path", state)
 	case len(state) > 60:
 		return fmt.Errorf("the state folder's path %s is longer than 60 bytes, too long for the sockets below it", state)
 	}

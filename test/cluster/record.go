@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 )
 
 // record is what must be known to undo a cluster: it is written before the
@@ -15,7 +14,6 @@ import (
 // the bridge, the cgroup and the iptables chains have fixed names.
 type record struct {
 	path string
-	mu   sync.Mutex
 	// Settings are kernel settings, by path under /proc/sys, as they were.
 	Settings map[string]string `json:"settings"`
 	// Folders are those outside of the state folder that weren't there.
@@ -62,6 +60,27 @@ func (r *record) save() error {
 		return fmt.Errorf("writing down what the cluster makes: %w", err)
 	}
 	return os.Rename(r.path+".new", r.path)
+}
+
+// stateFolder is the state folder that a caller means, without symbolic links
+// in the folders above it, as the kernel names what is mounted below: the one
+// given, or else the other, which may be empty.
+func stateFolder(given, other string) (string, error) {
+	if given == "" {
+		given = other
+	}
+	if given == "" {
+		return "", nil
+	}
+	abs, err := filepath.Abs(given)
+	if err != nil {
+		return "", fmt.Errorf("looking for the state folder: %w", err)
+	}
+	above, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	if err != nil {
+		return "", fmt.Errorf("looking for the folder of the state folder: %w", err)
+	}
+	return filepath.Join(above, filepath.Base(abs)), nil
 }
 
 // checkState refuses a state folder that holds anything but an earlier

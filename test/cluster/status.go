@@ -11,12 +11,12 @@ import (
 // (empty: the one that this machine knows of), and whether its node is Ready.
 // It returns an error when the cluster doesn't run or isn't whole.
 func Status(ctx context.Context, state string, w io.Writer) error {
-	if state == "" {
-		known, err := readClaim()
-		if err != nil {
-			return err
-		}
-		state = known.State
+	known, err := readClaim()
+	if err != nil {
+		return err
+	}
+	if state, err = stateFolder(state, known.State); err != nil {
+		return err
 	}
 	if state == "" {
 		return errors.New("no cluster runs on this machine")
@@ -40,7 +40,6 @@ func Status(ctx context.Context, state string, w io.Writer) error {
 		return fmt.Errorf("the cluster in %s isn't whole; its logs are there", state)
 	}
 	c := &Cluster{state: state, pki: pkiOf(state)}
-	var err error
 	if c.api, err = newAPIClient(c.pki); err != nil {
 		return err
 	}

@@ -22,6 +22,10 @@ type Options struct {
 	// cluster of a process that was killed counts as left behind, and the next
 	// Start or Down removes it.
 	Keep bool
+	// ControlPlaneOnly leaves the node out, and all that runs there: what stays
+	// are etcd, the API server, the controller manager and the scheduler, for
+	// tests of what speaks to the API server alone. It is there in seconds.
+	ControlPlaneOnly bool
 	// Log gets a line for each thing done, with the time since Start. Nil
 	// means nothing is written.
 	Log io.Writer
@@ -80,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := c.clearGround(ctx); err != nil {
 		return nil, errors.Join(err, c.lock.release())
 	}
-	if err := c.start(ctx); err != nil {
+	if err := c.start(ctx, o.ControlPlaneOnly); err != nil {
 		c.log.printf("failed: %v", err)
 		c.printTails()
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), teardownWait)
@@ -94,7 +98,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	c.log.printf("ready: gateway http://%s, KUBECONFIG=%s", c.Gateway(), c.Kubeconfig())
+	c.log.printf("the cluster is ready: KUBECONFIG=%s", c.Kubeconfig())
 	return c, nil
 }
 
@@ -105,12 +109,20 @@ func (c *Cluster) clearGround(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if former.Kept && running(former.State) {
+		return fmt.Errorf("%w, in %s", ErrRunning, former.State)
+	}
+	var left []string
 	if former.State != "" {
-		if former.Kept && running(former.State) {
-			return fmt.Errorf("%w, in %s", ErrRunning, former.State)
-		}
-		c.log.printf("removing what a cluster in %s left behind", former.State)
-		if err := teardown(ctx, former.State, c.log); err != nil {
+		left = append(left, former.State)
+	}
+	// The claim doesn't outlive the machine's restart, a state folder may.
+	if _, err := os.Stat(recordPath(c.state)); err == nil && c.state != former.State {
+		left = append(left, c.state)
+	}
+	for _, state := range left {
+		c.log.printf("removing what a cluster in %s left behind", state)
+		if err := teardown(ctx, state, c.log); err != nil {
 			return err
 		}
 	}
@@ -132,20 +144,25 @@ func (c *Cluster) clearGround(ctx context.Context) error {
 
 // start makes the cluster part by part; each step returns when its part is
 // ready.
-func (c *Cluster) start(ctx context.Context) error {
-	steps := []struct {
+func (c *Cluster) start(ctx context.Context, controlPlaneOnly bool) error {
+	type step struct {
 		name string
 		do   func(context.Context) error
-	}{
+	}
+	steps := []step{
 		{"network", c.startNetwork},
 		{"credentials", c.makePKI},
-		{"etcd and the API server", c.startControlPlane},
-		{"containerd", c.startContainerd},
-		{"images", c.loadOwnImages},
-		{"node", c.startNode},
-		{"DNS", c.startDNS},
-		{"Istio", c.startIstio},
-		{"Argo Rollouts", c.startArgo},
+		{"control plane", c.startControlPlane},
+	}
+	if !controlPlaneOnly {
+		steps = append(steps, []step{
+			{"containerd", c.startContainerd},
+			{"images", c.loadOwnImages},
+			{"node", c.startNode},
+			{"DNS", c.startDNS},
+			{"Istio", c.startIstio},
+			{"Argo Rollouts", c.startArgo},
+		}...)
 	}
 	for _, s := range steps {
 		begin := time.Now()
@@ -154,7 +171,8 @@ func (c *Cluster) start(ctx context.Context) error {
 		}
 		c.log.printf("%s ready after %.1f s", s.name, time.Since(begin).Seconds())
 	}
-	return nil
+	c.rec.Complete = true
+	return c.rec.save()
 }
 
 // Attach returns the cluster that an earlier Start with Keep left running in

@@ -133,15 +133,15 @@ func (id identity) end(ctx context.Context, grace time.Duration) error {
 	return fmt.Errorf("process %d doesn't end", id.pid)
 }
 
-// running tells whether a complete cluster with all of its processes is in the
-// state folder.
+// running tells whether a cluster that was started to its end, and all of
+// whose processes live, is in the state folder.
 func running(state string) bool {
-	if _, err := readRecord(state); err != nil {
+	rec, err := readRecord(state)
+	if err != nil || !rec.Complete {
 		return false
 	}
-	all := recorded(state)
-	for _, name := range processNames {
-		if id, known := all[name]; !known || !id.alive() {
+	for _, id := range recorded(state) {
+		if !id.alive() {
 			return false
 		}
 	}

@@ -14,6 +14,8 @@ import (
 // the bridge, the cgroup and the iptables chains have fixed names.
 type record struct {
 	path string
+	// Complete is true when every part was ready once.
+	Complete bool `json:"complete"`
 	// Settings are kernel settings, by path under /proc/sys, as they were.
 	Settings map[string]string `json:"settings"`
 	// Folders are those outside of the state folder that weren't there.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 )
 
 // Status writes which processes of the cluster in the state folder live
@@ -22,30 +23,28 @@ func Status(ctx context.Context, state string, w io.Writer) error {
 		return errors.New("no cluster runs on this machine")
 	}
 	all := recorded(state)
-	whole := true
 	for _, name := range processNames {
 		id, known := all[name]
 		switch {
-		case !known:
-			fmt.Fprintf(w, "%-24s never started\n", name)
-		case !id.alive():
-			fmt.Fprintf(w, "%-24s dead (was process %d)\n", name, id.pid)
-		default:
+		case known && id.alive():
 			fmt.Fprintf(w, "%-24s process %d\n", name, id.pid)
-			continue
+		case known:
+			fmt.Fprintf(w, "%-24s dead (was process %d)\n", name, id.pid)
 		}
-		whole = false
 	}
-	if !whole {
-		return fmt.Errorf("the cluster in %s isn't whole; its logs are there", state)
+	if !running(state) {
+		return fmt.Errorf("the cluster in %s isn't whole; its logs are in %s", state, filepath.Join(state, "logs"))
 	}
 	c := &Cluster{state: state, pki: pkiOf(state)}
 	if c.api, err = newAPIClient(c.pki); err != nil {
 		return err
 	}
-	if err := c.nodeReady(ctx); err != nil {
-		return err
+	if _, node := all["kubelet"]; node {
+		if err := c.nodeReady(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "the node is Ready; gateway http://%s\n", c.Gateway())
 	}
-	fmt.Fprintf(w, "the node is Ready; gateway http://%s, KUBECONFIG=%s\n", c.Gateway(), c.Kubeconfig())
+	fmt.Fprintf(w, "KUBECONFIG=%s\n", c.Kubeconfig())
 	return nil
 }

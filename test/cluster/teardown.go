@@ -68,10 +68,12 @@ func teardown(ctx context.Context, state string, log *progress) error {
 // would make the pods anew. Where the cluster is too broken for that, the rest
 // of the teardown does without.
 func endPods(ctx context.Context, state string, log *progress) {
-	if !running(state) {
-		return
-	}
 	all := recorded(state)
+	for _, name := range []string{"etcd", "kube-apiserver", "containerd", "kubelet"} {
+		if !all[name].alive() {
+			return
+		}
+	}
 	for _, name := range []string{"kube-controller-manager", "kube-scheduler"} {
 		if err := all[name].end(ctx, grace); err != nil {
 			log.printf("%v", err)

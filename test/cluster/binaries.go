@@ -154,9 +154,13 @@ func (m toolModule) build(ctx context.Context, dir, cache string, log *progress)
 
 // key is short and changes with anything the binaries are made from.
 func (m toolModule) key(dir string) (string, error) {
+	sources, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return "", err
+	}
 	sum := sha256.New()
-	for _, name := range []string{"go.mod", "go.sum"} {
-		b, err := os.ReadFile(filepath.Join(dir, name))
+	for _, path := range append(sources, filepath.Join(dir, "go.mod"), filepath.Join(dir, "go.sum")) {
+		b, err := os.ReadFile(path)
 		if err != nil {
 			return "", err
 		}

@@ -20,7 +20,8 @@ const cgroup = "greenroom-cluster"
 const cgroupMount = "/sys/fs/cgroup"
 
 // cgroupRoots are the folders below which the cluster's group lies: the one
-// hierarchy of cgroup v2, or each of v1's.
+// hierarchy of cgroup v2, or each of v1's (with v2's beside them, in which runc
+// makes groups too).
 func cgroupRoots() ([]string, error) {
 	if _, err := os.Stat(filepath.Join(cgroupMount, "cgroup.controllers")); err == nil {
 		return []string{cgroupMount}, nil
@@ -31,7 +32,7 @@ func cgroupRoots() ([]string, error) {
 	}
 	var roots []string
 	for _, m := range mounts {
-		if filepath.Dir(m) == cgroupMount && filepath.Base(m) != "unified" {
+		if filepath.Dir(m) == cgroupMount {
 			roots = append(roots, m)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -142,37 +143,54 @@ func (c *Cluster) clearGround(ctx context.Context) error {
 	return err
 }
 
-// start makes the cluster part by part; each step returns when its part is
-// ready.
+// step makes one part of the cluster and returns when it is ready.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+// start makes the cluster part by part. The gateway's pod waits for names to
+// be answered, so DNS goes before Istio.
 func (c *Cluster) start(ctx context.Context, controlPlaneOnly bool) error {
-	type step struct {
-		name string
-		do   func(context.Context) error
+	controlPlane := step{"control plane", c.startControlPlane}
+	groups := [][]step{
+		{{"network", c.startNetwork}},
+		{{"credentials", c.makePKI}},
+		{controlPlane, {"containerd and images", c.startRuntime}},
+		{{"node", c.startNode}},
+		{{"DNS", c.startDNS}, {"Argo Rollouts", c.startArgo}},
+		{{"Istio", c.startIstio}},
 	}
-	steps := []step{
-		{"network", c.startNetwork},
-		{"credentials", c.makePKI},
-		{"control plane", c.startControlPlane},
+	if controlPlaneOnly {
+		groups = append(groups[:2], []step{controlPlane})
 	}
-	if !controlPlaneOnly {
-		steps = append(steps, []step{
-			{"containerd", c.startContainerd},
-			{"images", c.loadOwnImages},
-			{"node", c.startNode},
-			{"DNS", c.startDNS},
-			{"Istio", c.startIstio},
-			{"Argo Rollouts", c.startArgo},
-		}...)
-	}
-	for _, s := range steps {
-		begin := time.Now()
-		if err := s.do(ctx); err != nil {
-			return fmt.Errorf("starting %s: %w", s.name, err)
+	for _, group := range groups {
+		if err := c.together(ctx, group); err != nil {
+			return err
 		}
-		c.log.printf("%s ready after %.1f s", s.name, time.Since(begin).Seconds())
 	}
 	c.rec.Complete = true
 	return c.rec.save()
+}
+
+// together runs steps at the same time; when one fails, the others are called
+// off.
+func (c *Cluster) together(ctx context.Context, steps []step) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, s := range steps {
+		wg.Go(func() {
+			begin := time.Now()
+			if err := s.do(ctx); err != nil {
+				cancel(fmt.Errorf("starting %s: %w", s.name, err))
+				return
+			}
+			c.log.printf("%s ready after %.1f s", s.name, time.Since(begin).Seconds())
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
 }
 
 // Attach returns the cluster that an earlier Start with Keep left running in

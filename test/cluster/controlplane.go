@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"path/filepath"
 )
 
 // startControlPlane starts etcd, the API server, the controller manager and
@@ -20,7 +21,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	if err := c.startControllers(ctx, "kube-controller-manager", "controller-manager",
 		"--cluster-cidr="+podNetwork, "--service-cluster-ip-range="+serviceNetwork, "--allocate-node-cidrs=true",
 		"--root-ca-file="+c.pki.path("ca.crt"), "--service-account-private-key-file="+c.pki.path("sa.key"),
-		"--use-service-account-credentials=true"); err != nil {
+		"--use-service-account-credentials=true", "--flex-volume-plugin-dir="+filepath.Join(c.state, "volume-plugins")); err != nil {
 		return err
 	}
 	return c.startControllers(ctx, "kube-scheduler", "scheduler")

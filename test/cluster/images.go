@@ -35,6 +35,15 @@ func (c *Cluster) GoImage(ctx context.Context, name, pkg string) (Image, error) 
 	return programImage(name, "65534:65534", program, "/"+path.Base(pkg)), nil
 }
 
+// startRuntime starts containerd and gives it the images of the cluster's own
+// workloads.
+func (c *Cluster) startRuntime(ctx context.Context) error {
+	if err := c.startContainerd(ctx); err != nil {
+		return err
+	}
+	return c.loadOwnImages(ctx)
+}
+
 // loadOwnImages makes the images of the cluster's own workloads.
 func (c *Cluster) loadOwnImages(ctx context.Context) error {
 	bin := c.tools.bin

@@ -38,6 +38,7 @@ func newRecord(state string) (*record, error) {
 // changed.
 var foreignFolders = []string{
 	"/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/opt/containerd", "/etc/cni", "/opt/cni",
+	"/usr/libexec/kubernetes",
 }
 
 // readRecord returns an error that wraps fs.ErrNotExist when there is none.

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -262,6 +263,10 @@ func TestKilledStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd.Wait()
+	// Not even the runtime is there any more to end its containers.
+	if err := syscall.Kill(recorded(state)["containerd"].pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	if left := traces(t, ctx, state); left == before {
 		t.Error("the killed process left nothing, so this test shows nothing")
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +25,10 @@ const grace = 10 * time.Second
 // teardown removes a cluster, in whichever state it is, by the names that it
 // gave and the processes that it wrote down; what is gone already is no error.
 // It goes on after a failure and returns all of them.
+//
+// It needs nothing of the cluster to work, and asks nothing of it: pods are
+// killed, not deleted. That leaves no network namespace, since all of those are
+// mounted below the state folder and go with their last process and mount.
 func teardown(ctx context.Context, state string, log *progress) error {
 	begin := time.Now()
 	rec, err := readRecord(state)
@@ -34,7 +37,6 @@ func teardown(ctx context.Context, state string, log *progress) error {
 	} else if err != nil {
 		return err
 	}
-	endPods(ctx, state, log)
 	var errs []error
 	all := recorded(state)
 	for _, name := range slices.Backward(processNames) {
@@ -61,58 +63,6 @@ func teardown(ctx context.Context, state string, log *progress) error {
 	}
 	log.printf("the cluster in %s is gone, after %.1f s; its logs stay", state, time.Since(begin).Seconds())
 	return nil
-}
-
-// endPods deletes all pods and waits until the kubelet has, so that the
-// network plugins undo what they did. Controllers are ended first, for they
-// would make the pods anew. Where the cluster is too broken for that, the rest
-// of the teardown does without.
-func endPods(ctx context.Context, state string, log *progress) {
-	all := recorded(state)
-	for _, name := range []string{"etcd", "kube-apiserver", "containerd", "kubelet"} {
-		if !all[name].alive() {
-			return
-		}
-	}
-	for _, name := range []string{"kube-controller-manager", "kube-scheduler"} {
-		if err := all[name].end(ctx, grace); err != nil {
-			log.printf("%v", err)
-		}
-	}
-	api, err := newAPIClient(pkiOf(state))
-	if err != nil {
-		log.printf("leaving the pods to a harder end: %v", err)
-		return
-	}
-	err = await(ctx, "the end of all pods", time.Minute, func(ctx context.Context) error {
-		var pods struct {
-			Items []struct {
-				Metadata struct {
-					Namespace, Name   string
-					DeletionTimestamp string
-				}
-			}
-		}
-		if err := api.do(ctx, http.MethodGet, "/api/v1/pods", nil, &pods); err != nil {
-			return err
-		}
-		for _, p := range pods.Items {
-			if p.Metadata.DeletionTimestamp != "" {
-				continue
-			}
-			path := "/api/v1/namespaces/" + p.Metadata.Namespace + "/pods/" + p.Metadata.Name
-			if err := api.do(ctx, http.MethodDelete, path, []byte(`{"gracePeriodSeconds":1}`), nil); err != nil {
-				return err
-			}
-		}
-		if n := len(pods.Items); n > 0 {
-			return fmt.Errorf("%d pods are left", n)
-		}
-		return nil
-	})
-	if err != nil {
-		log.printf("leaving the pods to a harder end: %v", err)
-	}
 }
 
 // endShims kills the shims of the cluster's containers, known by the socket of

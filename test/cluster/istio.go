@@ -15,8 +15,7 @@ const gatewayPort = 30080
 var istioManifest string
 
 // startIstio installs istiod and an ingress gateway from the charts that lie
-// inside of istioctl. The gateway is a pod whose proxy istiod injects, so
-// istiod goes first.
+// inside of istioctl.
 func (c *Cluster) startIstio(ctx context.Context) error {
 	path := filepath.Join(c.state, "istio.yaml")
 	if err := os.WriteFile(path, []byte(istioManifest), 0o644); err != nil {
@@ -26,7 +25,7 @@ func (c *Cluster) startIstio(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Kubectl(ctx, "", "create", "namespace", "istio-system"); err != nil {
+	if err := c.Apply(ctx, "{apiVersion: v1, kind: Namespace, metadata: {name: istio-system}}"); err != nil {
 		return err
 	}
 	if err := c.Apply(ctx, objects); err != nil {

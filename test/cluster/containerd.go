@@ -7,11 +7,7 @@ import (
 	"path/filepath"
 )
 
-func (c *Cluster) containerdSocket() string { return containerdSocket(c.state) }
-
-// containerdSocket is also how the shims of a cluster's containers are known
-// among the machine's processes: it stands in their arguments.
-func containerdSocket(state string) string { return filepath.Join(state, "containerd.sock") }
+func (c *Cluster) containerdSocket() string { return filepath.Join(c.state, "containerd.sock") }
 
 // startContainerd starts the container runtime. All of its mounts, those of
 // the pods' network namespaces too, lie below the state folder.

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // process is one long-running program of the cluster. It has a session of its
@@ -109,29 +108,6 @@ func startTime(pid int) string {
 }
 
 func (id identity) alive() bool { return id.start != "" && startTime(id.pid) == id.start }
-
-// end asks a process to end, waits, and kills it when it doesn't within the
-// grace.
-func (id identity) end(ctx context.Context, grace time.Duration) error {
-	gone := func(context.Context) error {
-		if id.alive() {
-			return fmt.Errorf("process %d lives", id.pid)
-		}
-		return nil
-	}
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		if !id.alive() {
-			return nil
-		}
-		if err := syscall.Kill(id.pid, signal); err != nil && err != syscall.ESRCH {
-			return fmt.Errorf("ending process %d: %w", id.pid, err)
-		}
-		if await(ctx, "the end of a process", grace, gone) == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("process %d doesn't end", id.pid)
-}
 
 // running tells whether a cluster that was started to its end, and all of
 // whose processes live, is in the state folder.

@@ -19,16 +19,14 @@ import (
 // teardownWait bounds a whole teardown.
 const teardownWait = 5 * time.Minute
 
-// grace is how long a process of the cluster has to end by itself.
-const grace = 10 * time.Second
-
 // teardown removes a cluster, in whichever state it is, by the names that it
 // gave and the processes that it wrote down; what is gone already is no error.
 // It goes on after a failure and returns all of them.
 //
-// It needs nothing of the cluster to work, and asks nothing of it: pods are
-// killed, not deleted. That leaves no network namespace, since all of those are
-// mounted below the state folder and go with their last process and mount.
+// It needs nothing of the cluster to work, and asks nothing of it: processes and
+// pods are killed, for there is nothing to save. That leaves no network
+// namespace, since all of those are mounted below the state folder and go with
+// their last process and mount.
 func teardown(ctx context.Context, state string, log *progress) error {
 	begin := time.Now()
 	rec, err := readRecord(state)
@@ -38,14 +36,8 @@ func teardown(ctx context.Context, state string, log *progress) error {
 		return err
 	}
 	var errs []error
-	all := recorded(state)
-	for _, name := range slices.Backward(processNames) {
-		if id, known := all[name]; known {
-			errs = append(errs, id.end(ctx, grace))
-		}
-	}
 	for _, step := range []func() error{
-		func() error { return endShims(ctx, state) },
+		func() error { return killProcesses(ctx, state) },
 		func() error { return removeCgroups(ctx) },
 		func() error { return unmountBelow(state) },
 		func() error { return removeBridge(ctx) },
@@ -65,32 +57,46 @@ func teardown(ctx context.Context, state string, log *progress) error {
 	return nil
 }
 
-// endShims kills the shims of the cluster's containers, known by the socket of
-// its containerd in their arguments.
-func endShims(ctx context.Context, state string) error {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return fmt.Errorf("looking for shims: %w", err)
-	}
-	var errs []error
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
+// killProcesses kills the cluster's processes and the shims of its containers
+// until there are none. They are known by name and by the state folder in their
+// arguments, not by what was written down: whoever started one may have been
+// killed before it could.
+func killProcesses(ctx context.Context, state string) error {
+	return await(ctx, "the end of the cluster's processes", processWait, func(context.Context) error {
+		entries, err := os.ReadDir("/proc")
 		if err != nil {
-			continue
+			return &permanentError{fmt.Errorf("looking for the cluster's processes: %w", err)}
 		}
-		id := identity{pid: pid, start: startTime(pid)}
-		b, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		args := strings.Split(string(b), "\x00")
-		if filepath.Base(args[0]) != "containerd-shim-runc-v2" || !slices.Contains(args, containerdSocket(state)) {
-			continue
+		var left error
+		for _, e := range entries {
+			pid, err := strconv.Atoi(e.Name())
+			if err != nil {
+				continue
+			}
+			name, ours := ownProcess(pid, state)
+			if !ours || startTime(pid) == "" {
+				continue
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+				return &permanentError{fmt.Errorf("ending %s, process %d: %w", name, pid, err)}
+			}
+			left = errors.Join(left, fmt.Errorf("%s, process %d, lives", name, pid))
 		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
-			errs = append(errs, fmt.Errorf("ending a container's shim: %w", err))
-			continue
-		}
-		errs = append(errs, id.end(ctx, grace))
+		return left
+	})
+}
+
+// ownProcess tells whether a process belongs to the cluster in the state
+// folder, and what it is.
+func ownProcess(pid int, state string) (name string, ours bool) {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if err != nil || len(b) == 0 {
+		return "", false
 	}
-	return errors.Join(errs...)
+	program, args, _ := strings.Cut(string(b), "\x00")
+	name = filepath.Base(program)
+	known := name == "containerd-shim-runc-v2" || slices.Contains(processNames, name)
+	return name, known && strings.Contains(args, state+"/")
 }
 
 // removeBridge removes the bridge and the pods' links that hang on it.

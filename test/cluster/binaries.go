@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // module is the path of this package's module; the tools' modules lie below it.
@@ -80,6 +81,14 @@ func prepareTools(ctx context.Context, log *progress) (*tools, error) {
 		return nil, fmt.Errorf("looking for a folder to keep binaries in: %w", err)
 	}
 	cache := filepath.Join(user, "greenroom-cluster")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, fmt.Errorf("making a folder to keep binaries in: %w", err)
+	}
+	lock, err := awaitCache(ctx, cache, log)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
 	t := &tools{files: map[string]string{}}
 	if err := installPackages(ctx, log); err != nil {
 		return nil, err
@@ -107,6 +116,21 @@ func prepareTools(ctx context.Context, log *progress) (*tools, error) {
 		}
 	}
 	return t, nil
+}
+
+// awaitCache locks the cache folder: what one process builds, another waits
+// for.
+func awaitCache(ctx context.Context, cache string, log *progress) (lock *os.File, err error) {
+	said := false
+	err = await(ctx, "the end of another process that fills "+cache, time.Hour, func(context.Context) error {
+		lock, err = lockedFile(filepath.Join(cache, ".lock"))
+		if err != nil && !said {
+			said = true
+			log.printf("waiting for another process that fills %s", cache)
+		}
+		return err
+	})
+	return lock, err
 }
 
 // build builds the tools of a module, unless a former call has, and returns
@@ -192,22 +216,20 @@ func (m toolModule) takeFiles(ctx context.Context, dir, folder string) error {
 }
 
 // madeFolder returns a folder that is there only when it is complete: where it
-// is missing, it is made beside and renamed.
+// is missing, it is made beside and renamed. Its caller holds the lock of the
+// cache.
 func madeFolder(folder string, fill func(folder string) error) (string, error) {
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
+	part := folder + ".part"
+	if err := os.RemoveAll(part); err != nil { // of a process that was killed
 		return "", err
 	}
-	part, err := os.MkdirTemp(filepath.Dir(folder), ".part-")
-	if err != nil {
+	if err := os.Mkdir(part, 0o755); err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(part)
-	if err := os.Chmod(part, 0o755); err != nil {
-		return "", err
-	}
 	if err := fill(part); err != nil {
 		return "", err
 	}

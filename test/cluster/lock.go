@@ -25,18 +25,25 @@ type lock struct{ f *os.File }
 // takeLock takes the machine's lock or fails at once when another process
 // holds it.
 func takeLock() (*lock, error) {
-	f, err := os.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := lockedFile(lockFile)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%w: its process holds %s; end that process first", ErrRunning, lockFile)
+	}
+	return &lock{f}, err
+}
+
+// lockedFile opens a file, made if missing, and locks it (flock) until it is
+// closed. The error wraps EWOULDBLOCK while somebody else has it.
+func lockedFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("opening the lock of this machine's cluster: %w", err)
+		return nil, fmt.Errorf("opening a lock: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: its process holds %s; end that process first", ErrRunning, lockFile)
-		}
-		return nil, fmt.Errorf("locking %s: %w", lockFile, err)
+		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
-	return &lock{f}, nil
+	return f, nil
 }
 
 // readClaim says where the machine's cluster is; it needs no lock, and then the

@@ -3,7 +3,7 @@
 
 GO       ?= go
 MODULES  := . ./propagate ./propagate/grpc ./bench
-PACKAGES := ./... ./propagate/... ./propagate/grpc/... ./bench/...
+PACKAGES := ./... ./propagate/... ./propagate/grpc/... ./bench/... ./test/cluster/...
 
 .PHONY: test fmt vet lint unit build generate bench demo tidy
 
@@ -18,10 +18,12 @@ fmt:
 
 vet:
 	$(GO) vet $(PACKAGES)
-	GOOS=darwin $(GO) vet ./... ./propagate/... ./propagate/grpc/...
+	$(GO) vet -tags e2e ./test/cluster/...
+	GOOS=darwin $(GO) vet ./... ./propagate/... ./propagate/grpc/... ./test/cluster/...
 
 lint:
 	$(GO) tool staticcheck $(PACKAGES)
+	$(GO) tool staticcheck -tags e2e ./test/cluster/...
 
 unit:
 	$(GO) test -race -timeout 20m $(PACKAGES)

@@ -1,0 +1,74 @@
+// Command cmd runs a real Kubernetes with Istio and Argo Rollouts on this
+// machine: up, down, status, and exec for commands that shall see it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"github.com/greenroom-dev/greenroom/test/cluster"
+)
+
+const usage = `usage: cluster [--state DIR] up|down|status|exec COMMAND [ARG...]
+
+  up      start a cluster and leave it running
+  down    end it, or what is left of it
+  status  say which of its parts live
+  exec    run a command with its KUBECONFIG, kubectl, istioctl and ctr
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() > 0 {
+			os.Exit(exit.ExitCode())
+		}
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprint(flags.Output(), usage) }
+	state := flags.String("state", "", "")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch flags.Arg(0) {
+	case "up":
+		_, err := cluster.Start(ctx, cluster.Options{State: *state, Keep: true, Log: os.Stderr})
+		return err
+	case "down":
+		return cluster.Down(ctx, *state, os.Stderr)
+	case "status":
+		return cluster.Status(ctx, *state, os.Stdout)
+	case "exec":
+		return execute(ctx, *state, flags.Args()[1:])
+	}
+	flags.Usage()
+	return fmt.Errorf("no such command: %q", flags.Arg(0))
+}
+
+// execute runs a command that sees the cluster.
+func execute(ctx context.Context, state string, args []string) error {
+	if len(args) == 0 {
+		return errors.New("exec needs a command")
+	}
+	c, err := cluster.Attach(ctx, state, nil)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "/usr/bin/env", args...) // looks in the PATH of the cluster
+	cmd.Env = c.Environ()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd.Run()
+}

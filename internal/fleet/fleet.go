@@ -25,6 +25,53 @@ type Fleet struct {
 	Services    []Service     `json:"services"`    // in document order; names unique
 	Quiet       time.Duration `json:"quiet"`       // how long no hop must have seen a stamp before it ends
 	History     int           `json:"history"`     // how many ended releases keep their executables, for revert
+
+	Rules         Rules          `json:"rules,omitzero"`          // what every release needs before it goes live
+	Notifications []Notification `json:"notifications,omitempty"` // names unique
+}
+
+// Rules are what every release needs before it goes live.
+type Rules struct {
+	Checklist []Item   `json:"checklist,omitempty"` // names unique
+	Approvals int      `json:"approvals,omitempty"` // by others than who promotes
+	Freezes   []Freeze `json:"freezes,omitempty"`   // names unique
+}
+
+// Item is something that a tester signs off.
+type Item struct {
+	Name string `json:"name"`
+	Text string `json:"text,omitempty"`
+}
+
+// Freeze is a time during which nothing is promoted, as it was written and
+// found right: from From to To, or each week.
+type Freeze struct {
+	Name   string `json:"name"`
+	Why    string `json:"why,omitempty"`
+	Zone   string `json:"zone"` // of the times; never empty
+	From   string `json:"from,omitempty"`
+	To     string `json:"to,omitempty"`
+	Weekly bool   `json:"weekly,omitempty"` // From and To are of each week
+}
+
+// Notification tells somebody of events. It holds no secret, but where each is
+// found when it is needed.
+type Notification struct {
+	Name    string        `json:"name"`
+	Kind    string        `json:"kind"` // webhook | slack | grafana
+	URL     string        `json:"url,omitempty"`
+	URLFrom SecretSource  `json:"urlFrom,omitzero"`
+	Secret  SecretSource  `json:"secret,omitzero"`
+	CAFile  string        `json:"caFile,omitempty"` // absolute
+	Events  []string      `json:"events,omitempty"` // types; none: those that are usual for Kind
+	Tags    []string      `json:"tags,omitempty"`
+	Timeout time.Duration `json:"timeout"`
+}
+
+// SecretSource is where a secret is kept.
+type SecretSource struct {
+	File string `json:"file,omitempty"` // absolute
+	Env  string `json:"env,omitempty"`
 }
 
 // Service returns the service of that name.
@@ -44,10 +91,37 @@ type Edge struct {
 	PublicURL      string         `json:"publicURL"` // for links and QR codes; never empty, no trailing slash
 	TrustedProxies []netip.Prefix `json:"trustedProxies,omitempty"`
 	AccessLog      AccessLog      `json:"accessLog"`
-	SessionPinning time.Duration  `json:"sessionPinning"` // 0: off
-	ShowRelease    bool           `json:"showRelease"`    // name the release in every response, not just to pass holders
-	Routes         []Route        `json:"routes"`         // first match wins
+	SessionPinning time.Duration  `json:"sessionPinning"`  // 0: off
+	ShowRelease    bool           `json:"showRelease"`     // name the release in every response, not just to pass holders
+	Badge          bool           `json:"badge,omitempty"` // pages of pass holders say which release they are
+	HTTP1          HTTP1          `json:"http1,omitempty"` // how HTTP/1.1 is served, at the edge and between services
+	Routes         []Route        `json:"routes"`          // first match wins
+	Hold           Hold           `json:"hold"`
 }
+
+// Hold bounds what waits at the edge while the fleet is on hold, and is what is
+// said to those who are turned away.
+type Hold struct {
+	MaxRequests int           `json:"maxRequests"`     // that wait at once; at least 1
+	MaxBytes    int64         `json:"maxBytes"`        // of their headers and bodies
+	MaxWait     time.Duration `json:"maxWait"`         // of each request, and so of a hold of that mode
+	ResumeRate  int           `json:"resumeRate"`      // requests a second that go on afterwards; at least 1
+	RetryAfter  time.Duration `json:"retryAfter"`      // what is said of a hold without an end
+	Message     string        `json:"message"`         // never empty
+	HTML        string        `json:"html,omitempty"`  // the page; empty: one with the message
+	JSON        string        `json:"json,omitempty"`  // the same for programs; empty: a problem with the message
+	Reads       []string      `json:"reads,omitempty"` // paths of which every request is a read, with everything below
+}
+
+// HTTP1 is a way to serve HTTP/1.1. Both behave alike.
+type HTTP1 string
+
+// HTTP1Std is net/http's, and what an empty HTTP1 means; HTTP1Fast is
+// greenroom's own.
+const (
+	HTTP1Std  HTTP1 = "std"
+	HTTP1Fast HTTP1 = "fast"
+)
 
 // TLS is the edge's encrypted listener. Certificate files are read again when
 // they change on disk.
@@ -83,6 +157,23 @@ type Route struct {
 type API struct {
 	Listen string `json:"listen,omitempty"` // host:port; empty: unix socket only
 	TLS    *TLS   `json:"tls,omitempty"`    // needed off loopback
+	OIDC   *OIDC  `json:"oidc,omitempty"`   // who else logs people in to the dashboard
+}
+
+// OIDC is an OpenID Connect provider that logs people in. It holds no secret,
+// but where it is found when it is needed.
+type OIDC struct {
+	Issuer        string              `json:"issuer"`
+	Name          string              `json:"name"` // for people; never empty
+	ClientID      string              `json:"clientId"`
+	Secret        SecretSource        `json:"secret,omitzero"`     // zero: a public client
+	CAFile        string              `json:"caFile,omitempty"`    // absolute
+	PublicURL     string              `json:"publicURL,omitempty"` // of the dashboard, no trailing slash
+	Scopes        []string            `json:"scopes"`              // besides openid
+	UsernameClaim string              `json:"usernameClaim,omitempty"`
+	GroupsClaim   string              `json:"groupsClaim"`
+	Session       time.Duration       `json:"session"`
+	Roles         map[string][]string `json:"roles"` // groups by role
 }
 
 // Protocol is what a service's instances speak.
@@ -204,4 +295,5 @@ type Release struct {
 	Keep           time.Duration `json:"keep"` // how long a rolled-back release is kept for a look
 	Versions       []Version     `json:"versions"`
 	Hooks          Hooks         `json:"hooks"`
+	Checklist      []Item        `json:"checklist,omitempty"` // besides that of the fleet; names unique
 }

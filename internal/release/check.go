@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Check is one condition of a promotion.
@@ -14,25 +15,31 @@ type Check struct {
 	Remedy string // when not OK
 }
 
-// Checks answers what speaks for and against promoting a release now.
-func (s State) Checks(name string, o Observation) ([]Check, error) {
+// Checks answers what speaks for and against promoting a release now, whoever
+// does it.
+func (s State) Checks(name string, o Observation, now time.Time) ([]Check, error) {
 	r, err := s.find(name)
 	if err != nil {
 		return nil, err
 	}
-	return s.checks(r, o), nil
+	return s.checks(r, o, "", now), nil
 }
 
-func (s State) checks(r Release, o Observation) []Check {
-	return []Check{
-		s.checkPhase(r), s.checkReady(r, o), s.checkVerify(r), s.checkBase(r), s.checkStamps(r, o),
+func (s State) checks(r Release, o Observation, promoter string, now time.Time) []Check {
+	all := []Check{s.checkPhase(r), s.checkReady(r, o), s.checkVerify(r), s.checkBase(r)}
+	if c, seen := s.checkStamps(r, o); seen {
+		all = append(all, c)
 	}
+	return append(all, s.ruleChecks(r, promoter, now)...)
 }
 
 // against returns the first check that speaks against promoting r.
-func (s State) against(r Release, o Observation, allowUnstamped bool) error {
-	for _, c := range s.checks(r, o) {
-		if !c.OK && (c.Rule != "stamps" || !allowUnstamped) {
+func (s State) against(r Release, o Observation, p Promotion, by Actor, now time.Time) error {
+	if err := s.mayOverride(p, by); err != nil {
+		return err
+	}
+	for _, c := range s.checks(r, o, by.Who, now) {
+		if !c.OK && !p.overrides(s, c, now) {
 			return &Refused{Rule: c.Rule, Reason: c.Detail, Remedy: c.Remedy}
 		}
 	}
@@ -54,7 +61,7 @@ func (s State) checkPhase(r Release) Check {
 		c.Detail = other.Name + " is in Canary"
 		c.Remedy = "promote or roll back " + other.Name + " first"
 	case s.Views[r.View].Over != s.Default && r.Phase == Previewing:
-		c.OK, c.Detail = false, "the preview of "+r.Name+" is being rebuilt upon "+s.nameOf(s.Default)
+		c.OK, c.Detail = false, "the preview of "+r.Name+" is being rebuilt upon "+s.Named(s.Default)
 		c.Remedy = "try again in a moment"
 	}
 	return c
@@ -118,15 +125,17 @@ func orNothing(version string) string {
 	return version
 }
 
-func (s State) checkStamps(r Release, o Observation) Check {
+// checkStamps is false where nobody sees which calls lose the stamp: what was not
+// looked at speaks for nothing.
+func (s State) checkStamps(r Release, o Observation) (c Check, seen bool) {
 	dropped := s.dropped(r, o)
 	if len(dropped) == 0 {
-		return Check{Rule: "stamps", OK: true, Detail: "no call lost the stamp in preview"}
+		return Check{Rule: "stamps", OK: true, Detail: "no call lost the stamp in preview"}, o.Drops != nil
 	}
 	var calls []string
 	for _, d := range dropped {
 		calls = append(calls, d.Caller+" → "+d.Callee)
 	}
 	return Check{Rule: "stamps", Detail: "calls lost the stamp in preview: " + strings.Join(calls, ", "),
-		Remedy: "pass the stamp on there (greenroom doctor says how), or --allow-unstamped"}
+		Remedy: "pass the stamp on there (greenroom doctor says how), or --allow-unstamped"}, true
 }

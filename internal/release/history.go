@@ -24,21 +24,22 @@ func (d *draft) trim(o Observation) {
 		delete(d.Releases, r.Name)
 		d.changes++
 	}
-	spoken := map[string]bool{}
-	for _, id := range d.Desired() {
-		spoken[id] = true
-	}
-	for _, r := range d.Releases {
-		for service, id := range r.Versions {
-			spoken[id], spoken[r.Replaces[service]] = true, true
-		}
-	}
-	for id := range d.Versions {
-		if status, runs := o.Versions[id]; !spoken[id] && (!runs || status.Gone) {
-			delete(d.Versions, id)
+	for id, v := range d.Versions {
+		if status, runs := o.Versions[id]; (!runs || status.Gone) && !d.spokenOf(v) {
+			delete(d.versions(), id)
 			d.changes++
 		}
 	}
+}
+
+// spokenOf reports whether a view or a release speaks of a version.
+func (s State) spokenOf(v Version) bool {
+	for _, r := range s.Releases {
+		if _, named := r.Versions[v.Service]; named && (r.Versions[v.Service] == v.ID || r.Replaces[v.Service] == v.ID) {
+			return true
+		}
+	}
+	return s.desires(v)
 }
 
 // inSight reports whether an ended release still has a view or hooks to run.
@@ -48,10 +49,5 @@ func (s State) inSight(r Release) bool {
 			return true
 		}
 	}
-	for _, m := range Moments() {
-		if _, due := r.nextHook(m); due {
-			return true
-		}
-	}
-	return false
+	return r.HookDue()
 }

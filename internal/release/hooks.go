@@ -33,10 +33,22 @@ func (r Release) nextHook(m Moment) (RunHook, bool) {
 	if !due || p.Failed != "" || p.Passed >= len(r.Hooks[m]) {
 		return RunHook{}, false
 	}
-	return RunHook{
-		ID:      fmt.Sprintf("%s.%d.%s.%d.%d", r.UID, r.Generation, m, p.Passed, p.Attempt),
-		Release: r.Name, Moment: m, Index: p.Passed,
-	}, true
+	return RunHook{ID: r.HookID(m, p.Passed), Release: r.Name, Moment: m, Index: p.Passed}, true
+}
+
+// HookDue reports whether a hook of the release has to run, or is under way.
+func (r Release) HookDue() bool {
+	for _, m := range Moments() {
+		if _, due := r.nextHook(m); due {
+			return true
+		}
+	}
+	return false
+}
+
+// HookID is RunHook.ID of the last, or next, run of a moment's hook.
+func (r Release) HookID(m Moment, index int) string {
+	return fmt.Sprintf("%s.%d.%s.%d.%d", r.UID, r.Generation, m, index, r.Progress[m].Attempt)
 }
 
 // hear takes in how the running hook of a moment ended.

@@ -30,6 +30,9 @@ func TestModel(t *testing.T) {
 			"settle":   m.settle,
 			"retry":    m.retry,
 			"apply":    m.apply,
+			"say":      m.say,
+			"plan":     m.plan,
+			"lock":     m.lock,
 			"crash":    m.crash,
 			"step":     m.step,
 			"calm":     m.calm,
@@ -47,7 +50,17 @@ func TestModel(t *testing.T) {
 			"go live":          func(t *rapid.T) { m.open(t); m.calm(t); m.promote(t); m.calm(t) },
 			"go live and back": func(t *rapid.T) { m.open(t); m.calm(t); m.promote(t); m.while(t); m.rollback(t) },
 			"abort under load": func(t *rapid.T) { m.request(t); m.request(t); m.abort(t); m.while(t) },
-			"settle for long":  func(t *rapid.T) { m.settle(t); m.calm(t); m.while(t) },
+			"say and promote": func(t *rapid.T) {
+				m.open(t)
+				m.calm(t)
+				m.say(t)
+				m.say(t)
+				m.say(t)
+				m.promote(t)
+				m.calm(t)
+			},
+			"say after a rollback": func(t *rapid.T) { m.rollback(t); m.promote(t); m.calm(t) },
+			"settle for long":      func(t *rapid.T) { m.settle(t); m.calm(t); m.while(t) },
 		}
 		for range 2 { // as one long run
 			t.Repeat(actions)
@@ -64,6 +77,7 @@ type content struct {
 	verify []string
 	auto   bool
 	back   bool // was rolled back with this content
+	words
 }
 
 // model knows who serves, what a rollback returns to, and which names are past
@@ -81,7 +95,8 @@ type model struct {
 	requests   []*request
 	lastSeen   map[string]time.Time
 	uids, mail int
-	read       int // of log
+	asked
+	read int // of log
 }
 
 type before struct {
@@ -93,15 +108,16 @@ type before struct {
 func newModel(t *rapid.T) *model {
 	w := newWorld(t)
 	set := settings()
+	m := &model{world: w}
+	set.Rules = m.drawRules(t)
 	set.Pinning = rapid.SampledFrom([]time.Duration{0, quiet, pin}).Draw(t, "pinning")
 	w.do(func(s release.State) (release.State, error) {
 		return s.Apply(release.Change{Services: s.Services, Settings: set}, ann(""), w.now)
 	})
-	return &model{
-		world: w, serving: release.Baseline, gets: maps.Clone(w.serves()),
-		past: map[string]bool{}, releases: map[string]content{}, passed: map[string]bool{},
-		everReady: map[string]bool{}, lastSeen: map[string]time.Time{}, read: len(w.log),
-	}
+	m.serving, m.gets = release.Baseline, maps.Clone(w.serves())
+	m.past, m.releases, m.passed = map[string]bool{}, map[string]content{}, map[string]bool{}
+	m.everReady, m.lastSeen, m.read = map[string]bool{}, map[string]time.Time{}, len(w.log)
+	return m
 }
 
 func (m *model) at(t *rapid.T) { m.t = t }
@@ -160,6 +176,7 @@ func (m *model) holds(t *rapid.T) {
 		}
 	}
 	m.keepsViews()
+	m.keepsPlans()
 }
 
 // goesLive is a promotion as people know it.
@@ -172,13 +189,13 @@ func (m *model) goesLive(name string) {
 	maps.Copy(m.gets, m.releases[name].own)
 	m.serving = name
 	c := m.releases[name]
-	c.back = false
+	c.back, c.plan = false, nil
 	m.releases[name] = c
 }
 
 func (m *model) comesBack() {
 	c := m.releases[m.serving]
-	c.back = true
+	c.back, c.words = true, words{}
 	m.releases[m.serving] = c
 	m.serving, m.gets, m.before = m.before.release, m.before.gets, nil
 }
@@ -257,17 +274,19 @@ func (m *model) rebase(t *rapid.T) {
 
 func (m *model) promote(t *rapid.T) {
 	m.at(t)
-	p := release.Promotion{Name: m.among(t, release.Previewing, release.Canary), AllowUnstamped: rapid.Bool().Draw(t, "unstamped")}
-	if m.try(func(s release.State) (release.State, error) { return s.Promote(p, m.o, ann(""), m.now) }) != nil || p.Name == m.serving {
+	p, who := m.promotion(t)
+	if m.try(func(s release.State) (release.State, error) { return s.Promote(p, m.o, who, m.now) }) != nil || p.Name == m.serving {
 		return
 	}
-	m.mayGoLive(p.Name)
+	m.mayGoLive(p, who)
 	m.goesLive(p.Name)
 }
 
 // mayGoLive fails when a promotion was let through that a rule forbids.
-func (m *model) mayGoLive(name string) {
+func (m *model) mayGoLive(p release.Promotion, by release.Actor) {
+	name := p.Name
 	c, r := m.releases[name], m.s.Releases[name]
+	m.mayPass(p, by)
 	for service, id := range c.own {
 		need := max(m.s.Versions[id].Replicas, 1)
 		if status := m.o.Versions[id]; status.Ready < need || status.Ready < m.s.Versions[m.gets[service]].Replicas || status.Stopping {
@@ -294,6 +313,7 @@ func (m *model) canary(t *rapid.T) {
 func (m *model) rollback(t *rapid.T) {
 	m.at(t)
 	n := m.among(t, release.Live, release.Canary)
+	defer m.canariesBack(m.s)
 	err := m.try(func(s release.State) (release.State, error) { return s.Rollback(n, ann(""), m.now) })
 	if n != m.serving || m.before == nil {
 		return

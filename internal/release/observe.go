@@ -8,12 +8,33 @@ type Observation struct {
 	Versions map[string]VersionStatus // by ID
 	Stamps   map[string]StampStatus
 	Hooks    map[string]HookStatus // by RunHook.ID
-	Drops    map[string][]Drop     // by stamp
+	Drops    map[string][]Drop     // by stamp; nil: the hops do not tell
 
 	// Watching is since when the hops have been seeing every call; zero: for
 	// as long as it matters. What a hop did not see before does not make a
 	// view quiet.
 	Watching time.Time
+
+	// Fit is what the platform says of views that would serve, by stamp: why one
+	// must not yet, or "". Of one that is missing it has yet to look. nil: the
+	// platform has no say. It is asked about what nobody waits for; who promotes
+	// asks the platform itself.
+	Fit map[string]string
+}
+
+// unfit returns why the platform would not let a view serve yet.
+func (o Observation) unfit(stamp string) error {
+	if o.Fit == nil {
+		return nil
+	}
+	why, looked := o.Fit[stamp]
+	switch {
+	case !looked:
+		return refuse("condition", "it is looked at", "whether %s may serve is not known yet", stamp)
+	case why != "":
+		return refuse("condition", "", "%s", why)
+	}
+	return nil
 }
 
 // ready is how many instances of a version take requests and will go on doing

@@ -17,6 +17,7 @@ type Opening struct {
 	Keep           time.Duration
 	Hooks          map[Moment][]string // names, in order
 	HookDigest     string              // of what the hooks do; another one is changed content
+	Checklist      []Item              // beside that of the fleet; names are unique
 	Auto           bool                // go Live as soon as nothing speaks against it
 }
 
@@ -36,7 +37,7 @@ func (s State) Open(o Opening, by Actor, now time.Time) (State, error) {
 	}
 	d := s.edit(by, now)
 	r := content(Release{
-		Name: o.Name, UID: o.UID, Generation: 1, Views: old.Views,
+		Name: o.Name, UID: o.UID, Generation: old.Generation + 1, Views: old.Views, // the hooks of each content are told apart
 		OpenedAt: now, OpenedBy: by.Who, Replaces: map[string]string{},
 	}, o)
 	if err := d.addVersions(r.Name, o.Versions); err != nil {
@@ -96,12 +97,14 @@ func (s State) update(r Release, o Opening, rebase bool, by Actor, now time.Time
 	delete(next.Progress, Verify)
 	next.Dropped = nil
 	next.KeepUntil = time.Time{}
+	next = d.unplan(next, "it has changed since")
 	d.enter(next, Preparing, "")
 	what := "ReleaseUpdated"
 	if rebase {
 		what = "ReleaseRebased"
 	}
 	d.event(what, r.Name, "now of "+countOf(len(next.Versions), "version"))
+	d.tellVoid(r, next)
 	return d.done(), nil
 }
 
@@ -142,6 +145,7 @@ func content(r Release, o Opening) Release {
 	r.Description = o.Description
 	r.RollbackWindow, r.Keep = o.RollbackWindow, o.Keep
 	r.Hooks, r.HookDigest, r.Auto = maps.Clone(o.Hooks), o.HookDigest, o.Auto
+	r.Checklist = slices.Clone(o.Checklist)
 	r.Versions = make(map[string]string, len(o.Versions))
 	for _, v := range o.Versions {
 		r.Versions[v.Service] = v.ID
@@ -153,7 +157,7 @@ func sameContent(a, b Release) bool {
 	return a.Description == b.Description &&
 		a.RollbackWindow == b.RollbackWindow && a.Keep == b.Keep &&
 		maps.Equal(a.Versions, b.Versions) && maps.Equal(a.Replaces, b.Replaces) &&
-		a.HookDigest == b.HookDigest && maps.EqualFunc(a.Hooks, b.Hooks, slices.Equal[[]string])
+		a.HookDigest == b.HookDigest && slices.Equal(a.Checklist, b.Checklist) && maps.EqualFunc(a.Hooks, b.Hooks, slices.Equal[[]string])
 }
 
 // addVersions makes the versions of a release known. A version is immutable:
@@ -174,7 +178,7 @@ func (d *draft) addVersions(release string, versions []Version) error {
 		if known && d.shared(v.ID, release) {
 			v.Replicas = max(v.Replicas, old.Replicas)
 		}
-		d.Versions[v.ID] = v
+		d.versions()[v.ID] = v
 	}
 	return nil
 }

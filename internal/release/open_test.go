@@ -205,8 +205,8 @@ func TestVersionThatStopsIsRunAgain(t *testing.T) {
 	w.o.Versions["api@2"] = release.VersionStatus{Stopping: true, Gone: true}
 	w.run()
 	w.wants(map[string]release.Phase{"r1": release.Previewing})
-	if r := w.s.Releases["r1"]; r.View != "r1.2" || r.Generation != 1 {
-		t.Errorf("stamp %s, generation %d: a stamp stands for one view", r.View, r.Generation)
+	if r := w.s.Releases["r1"]; r.View != "r1.2" || r.Generation != 2 {
+		t.Errorf("stamp %s, generation %d: a stamp stands for one view, and a generation for one content", r.View, r.Generation)
 	}
 }
 

@@ -10,15 +10,20 @@ func (d *draft) preview(r Release, o Observation) {
 		d.abort(r, "kept since its rollback, long enough")
 		return
 	}
-	if !r.Auto || r.isBack() || d.Views[r.View].Over != d.Default {
+	if !r.Auto || r.TakenBack() || d.Views[r.View].Over != d.Default {
 		return
 	}
-	if err := d.against(r, o, false); err != nil {
+	by := Actor{Who: r.OpenedBy, Why: "opened to go live at once"}
+	err := d.against(r, o, Promotion{Name: r.Name}, by, d.now)
+	if err == nil {
+		err = o.unfit(r.View)
+	}
+	if err != nil {
 		d.wait(r, err.Error())
 		return
 	}
-	d.by = Actor{Who: r.OpenedBy, Why: "opened to go live at once"}
-	d.promote(r)
+	d.by = by
+	d.promote(r, Promotion{Name: r.Name})
 	d.by = Greenroom()
 }
 

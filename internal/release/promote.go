@@ -1,12 +1,17 @@
 package release
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Promotion asks that ordinary requests get a release's view.
 type Promotion struct {
-	Name           string
-	Generation     uint64 // as the person was shown it; 0: any
-	AllowUnstamped bool   // promote although calls lost the stamp in preview
+	Name              string   `json:"name"`
+	Generation        uint64   `json:"generation,omitempty"`        // as the person was shown it; 0: any
+	AllowUnstamped    bool     `json:"allowUnstamped,omitempty"`    // promote although calls lost the stamp in preview
+	OverrideChecklist bool     `json:"overrideChecklist,omitempty"` // although items of the checklist are open or no-go
+	OverrideFreezes   []string `json:"overrideFreezes,omitempty"`   // in spite of the freezes of these names
 }
 
 // Promote makes a release's view the one that ordinary requests get, in one
@@ -23,22 +28,25 @@ func (s State) Promote(p Promotion, o Observation, by Actor, now time.Time) (Sta
 	if p.Generation != 0 && p.Generation != r.Generation {
 		return s, ErrStale
 	}
-	if err := s.against(r, o, p.AllowUnstamped); err != nil {
+	if err := s.against(r, o, p, by, now); err != nil {
 		return s, err
 	}
 	d := s.edit(by, now)
-	d.promote(r)
+	d.promote(r, p)
 	return d.done(), nil
 }
 
-func (d *draft) promote(r Release) {
+func (d *draft) promote(r Release, p Promotion) {
+	spite := d.overridden(r, p, d.now)
 	if former, ok := d.live(); ok {
 		d.beginSettling(former, r.Name+" went live over it")
 	}
-	from := d.nameOf(d.Default)
+	from := d.Named(d.Default)
 	r.Former = d.Default
 	r.WindowEnds = d.now.Add(r.RollbackWindow)
 	r.KeepUntil = time.Time{}
+	r.Plan = nil
+	d.Live = maps.Clone(d.Live)
 	d.Live[r.Name] = r.UID
 	d.switchTo(r.View)
 	d.Pin = nil
@@ -46,7 +54,7 @@ func (d *draft) promote(r Release) {
 		d.Pin = &Pin{Stamp: r.Former, Until: d.now.Add(pin)}
 	}
 	d.enter(r, Live, "")
-	d.event("ReleasePromoted", r.Name, "ordinary requests get "+r.Name+"; before it "+from)
+	d.event("ReleasePromoted", r.Name, "ordinary requests get "+r.Name+"; before it "+from+spite)
 }
 
 // switchTo changes what ordinary requests get.
@@ -66,7 +74,7 @@ func (s State) StartCanary(name string, o Observation, by Actor, now time.Time) 
 	if r.Phase == Canary {
 		return s, nil
 	}
-	if err := s.against(r, o, false); err != nil {
+	if err := s.against(r, o, Promotion{Name: name}, by, now); err != nil {
 		return s, err
 	}
 	d := s.edit(by, now)

@@ -88,7 +88,7 @@ func TestPromoteRefuses(t *testing.T) {
 			err = w.try(func(s release.State) (release.State, error) { return s.StartCanary("r1", w.o, ann(""), w.now) })
 			wantRefused(t, err, c.rule, c.text)
 
-			checks, err := w.s.Checks("r1", w.o)
+			checks, err := w.s.Checks("r1", w.o, w.now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +105,7 @@ func TestChecksOfAReleaseThatMayGo(t *testing.T) {
 	o := opening("r1", "api@2")
 	o.Hooks = map[release.Moment][]string{release.Verify: {"smoke"}}
 	w.open(o)
-	got, err := w.s.Checks("r1", w.o)
+	got, err := w.s.Checks("r1", w.o, w.now)
 	want := []release.Check{
 		{Rule: "phase", OK: true, Detail: "r1 is Previewing"},
 		{Rule: "ready", OK: true, Detail: "every version is ready at the capacity of the one that it replaces"},
@@ -113,15 +113,17 @@ func TestChecksOfAReleaseThatMayGo(t *testing.T) {
 		{Rule: "base", OK: true, Detail: "ordinary requests still get what it was opened against"},
 		{Rule: "stamps", OK: true, Detail: "no call lost the stamp in preview"},
 	}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %+v, %v", got, err)
+	w.o.Drops = nil // nobody looks
+	blind, blindErr := w.s.Checks("r1", w.o, w.now)
+	if err != nil || !slices.Equal(got, want) || blindErr != nil || !slices.Equal(blind, want[:4]) {
+		t.Errorf("got %+v, %v; where nobody looks %+v, %v", got, err, blind, blindErr)
 	}
 }
 
 func TestUnknownName(t *testing.T) {
 	w := newWorld(t)
 	s := w.s
-	_, checks := s.Checks("r1", w.o)
+	_, checks := s.Checks("r1", w.o, w.now)
 	_, promote := s.Promote(release.Promotion{Name: "r1"}, w.o, ann(""), w.now)
 	_, canary := s.StartCanary("r1", w.o, ann(""), w.now)
 	_, rollback := s.Rollback("r1", ann(""), w.now)
@@ -146,7 +148,7 @@ func TestPromote(t *testing.T) {
 	if r.Phase != release.Live || r.Former != "baseline" || !r.WindowEnds.Equal(w.now.Add(window)) || w.s.Epoch != epoch+1 {
 		t.Errorf("%+v in epoch %d", r, w.s.Epoch)
 	}
-	want := release.Serving{Release: "r1", Stamp: "r1", Since: w.now, Until: w.now.Add(window), Before: "baseline"}
+	want := release.Serving{Release: "r1", Named: "r1", Stamp: "r1", Since: w.now, Until: w.now.Add(window), Before: "baseline", NamedBefore: "baseline (api 1, db 1, wallet 1, web 1)"}
 	if got := w.s.Serving(); got != want {
 		t.Errorf("serving %+v, want %+v", got, want)
 	}
@@ -155,7 +157,7 @@ func TestPromote(t *testing.T) {
 	}
 	last := w.log[len(w.log)-1]
 	if last.Type != "ReleasePromoted" || last.Release != "r1" || last.Who != "ann" || last.Why != "promote" ||
-		last.Message != "ordinary requests get r1; before it baseline" {
+		last.Message != "ordinary requests get r1; before it baseline (api 1, db 1, wallet 1, web 1)" {
 		t.Errorf("event %+v", last)
 	}
 
@@ -313,7 +315,7 @@ func TestCanary(t *testing.T) {
 	if r.Phase != release.Previewing || r.RolledBack == nil || r.RolledBack.Who != "ann" || r.RolledBack.Why != "rollback" {
 		t.Errorf("%+v", r)
 	}
-	if last := w.log[len(w.log)-1]; last.Message != "its canary is over, all ordinary requests get baseline" {
+	if last := w.log[len(w.log)-1]; last.Message != "its canary is over, all ordinary requests get baseline (api 1, db 1, wallet 1, web 1)" {
 		t.Errorf("%+v", last)
 	}
 	w.canary("r1")

@@ -79,18 +79,24 @@ type Release struct {
 	Keep           time.Duration `json:"keep"` // after a rollback, until it is aborted
 	WindowEnds     time.Time     `json:"windowEnds,omitzero"`
 	KeepUntil      time.Time     `json:"keepUntil,omitzero"`
-	RolledBack     *Note         `json:"rolledBack,omitempty"` // the last rollback, kept for who looks at what went wrong
+	RolledBack     *Note         `json:"rolledBack,omitempty"` // the last rollback, kept for who looks at what went wrong: it may have been promoted or changed since
 
 	Hooks      map[Moment][]string `json:"hooks,omitempty"`      // names, in order
 	HookDigest string              `json:"hookDigest,omitempty"` // of what they do
 	Progress   map[Moment]Progress `json:"progress,omitempty"`   // of the moments that have come
 	Dropped    []Drop              `json:"dropped,omitempty"`    // calls that lost the stamp while this content was in preview
+	Checklist  []Item              `json:"checklist,omitempty"`  // of its own, beside that of the fleet
+	SignOffs   []SignOff           `json:"signOffs,omitempty"`   // the latest of each person for each item
+	Approvals  []Approval          `json:"approvals,omitempty"`  // at most one of each person
+	Plan       *Plan               `json:"plan,omitempty"`       // when it is to go live
 	Auto       bool                `json:"auto,omitempty"`       // promote as soon as nothing speaks against it, but never again after a rollback
 }
 
-// isBack reports whether the release was rolled back with the content that it
-// has: it goes Live again only when a person says so.
-func (r Release) isBack() bool { return !r.KeepUntil.IsZero() }
+// TakenBack reports whether the release was rolled back with the content that
+// it has, and not promoted or changed since. Holders of a pass still see it; it
+// goes Live again only when a person says so. RolledBack says less: that it was
+// rolled back at some time.
+func (r Release) TakenBack() bool { return r.Phase == Previewing && !r.KeepUntil.IsZero() }
 
 // open reports whether the release's content may still change.
 func (r Release) open() bool {

@@ -26,7 +26,7 @@ func (s State) Rollback(name string, by Actor, now time.Time) (State, error) {
 }
 
 func (d *draft) rollback(r Release) Release {
-	back := d.nameOf(r.Former)
+	back := d.Named(r.Former)
 	message := "its canary is over, all ordinary requests get " + back
 	if r.Phase == Live {
 		if over, ok := d.inPhase(Canary); ok {
@@ -39,10 +39,13 @@ func (d *draft) rollback(r Release) Release {
 	r.Former = ""
 	r.WindowEnds = time.Time{}
 	r.KeepUntil = d.now.Add(r.Keep)
+	was := r
 	r.RolledBack = &Note{At: d.now, Actor: d.by}
+	r = d.unplan(r.voided(), "it was rolled back")
 	r = r.due(OnRollback)
 	r = d.enter(r, Previewing, "rolled back by "+d.by.Who)
 	d.event("ReleaseRolledBack", r.Name, message)
+	d.tellVoid(was, r)
 	return r
 }
 
@@ -69,6 +72,7 @@ func (d *draft) abort(r Release, reason string) {
 		r = d.rollback(r)
 	}
 	r.KeepUntil = time.Time{}
+	r = d.unplan(r, "it is aborted")
 	r = r.due(OnAbort)
 	d.enter(r, Aborted, reason)
 	message := "its preview ends and its versions stop"

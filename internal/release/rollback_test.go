@@ -25,7 +25,7 @@ func TestRollback(t *testing.T) {
 	if w.s.Epoch != epoch+1 {
 		t.Errorf("epoch %d → %d", epoch, w.s.Epoch)
 	}
-	if last := w.log[len(w.log)-1]; last.Type != "ReleaseRolledBack" || last.Message != "ordinary requests get baseline again" {
+	if last := w.log[len(w.log)-1]; last.Type != "ReleaseRolledBack" || last.Message != "ordinary requests get baseline (api 1, db 1, wallet 1, web 1) again" {
 		t.Errorf("%+v", last)
 	}
 	revision := w.s.Revision

@@ -181,3 +181,81 @@ func TestSettingsAndDrains(t *testing.T) {
 		t.Error("did not end")
 	}
 }
+
+// What something else gives to versions is taken in for all that may serve,
+// and is no event.
+func TestFollow(t *testing.T) {
+	w := newWorld(t)
+	w.live("r1", "api@2")
+	w.open(opening("r2", "api@3", "wallet@2"))
+	from, revision, before := len(w.log), w.s.Revision, w.s.Versions
+	c := release.Change{Services: w.s.Services, Settings: settings(), Follow: map[string]int{"api": 4, "web": 0, "db": 3, "mail": 1}}
+	if err := w.apply(c); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]int{"api@1": 4, "api@2": 4, "api@3": 4, "web@1": before["web@1"].Replicas, "wallet@2": before["wallet@2"].Replicas, "db@1": 0} {
+		if got := w.s.Versions[id].Replicas; got != want {
+			t.Errorf("%s is to have %d instances, want %d", id, got, want)
+		}
+	}
+	if len(w.log) != from || w.s.Revision != revision+1 {
+		t.Errorf("events %+v, %d changes", w.log[from:], w.s.Revision-revision)
+	}
+	revision = w.s.Revision
+	if err := w.apply(c); err != nil || w.s.Revision != revision {
+		t.Errorf("again: %v, changed: %v", err, w.s.Revision != revision)
+	}
+}
+
+// A version that something else ran is known better later: every view that has
+// it, and every release that replaces it, has what it turned out to be.
+func TestBecome(t *testing.T) {
+	w := newWorld(t)
+	w.open(opening("r1", "api@2"))
+	before := w.s.Views["r1"].Versions
+	v := release.Version{ID: "db@known", Service: "db", Name: "known", Digest: "known", Replicas: 2}
+	c := release.Change{Services: w.s.Services, Settings: settings(), Become: []release.Version{v, {ID: "mail@1", Service: "mail"}}}
+	next, err := w.s.Apply(c, ann(""), w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stamp := range []string{release.Baseline, "r1"} {
+		if got := next.Views[stamp].Versions["db"]; got != "db@known" {
+			t.Errorf("%s has %s", stamp, got)
+		}
+	}
+	if before["db"] == "db@known" {
+		t.Error("a State was changed in place")
+	}
+	if len(next.Pending) != 1 || next.Versions["mail@1"].ID != "" {
+		t.Errorf("events %+v, versions %v", next.Pending, next.Versions)
+	}
+}
+
+func TestTakenBack(t *testing.T) {
+	w := newWorld(t)
+	w.live("r1", "api@2")
+	rollback := func() {
+		t.Helper()
+		if err := w.try(func(s release.State) (release.State, error) { return s.Rollback("r1", ann("rollback"), w.now) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(want bool, when string) {
+		t.Helper()
+		if r := w.s.Releases["r1"]; r.TakenBack() != want {
+			t.Errorf("%s: taken back is %t, in %s with the rollback %v", when, r.TakenBack(), r.Phase, r.RolledBack)
+		}
+	}
+	is(false, "live")
+	rollback()
+	is(true, "rolled back")
+	w.promote("r1")
+	is(false, "promoted again")
+	rollback()
+	w.open(opening("r1", "api@3"))
+	w.run()
+	is(false, "changed since")
+	w.abort("r1")
+	is(false, "aborted")
+}

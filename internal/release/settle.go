@@ -83,7 +83,7 @@ func (r Release) settleTrouble() string {
 // a view that is ending is.
 func (d *draft) remains(r Release, o Observation) string {
 	if _, there := d.Views[r.Former]; there {
-		return "the last requests of " + d.nameOf(r.Former)
+		return "the last requests of " + d.Named(r.Former)
 	}
 	desired := d.Desired()
 	for _, service := range slices.Sorted(maps.Keys(r.Replaces)) {

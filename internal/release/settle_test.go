@@ -27,15 +27,15 @@ func TestSettleOrder(t *testing.T) {
 		}
 		return actions
 	}
-	reason("waiting for the last requests of baseline")
+	reason("waiting for the last requests of baseline (api 1, db 1, wallet 1, web 1)")
 	if w.s.Pin != nil {
 		t.Error("the pin did not end")
 	}
 	w.now = w.now.Add(quiet)
-	reason("waiting for the last requests of baseline")
+	reason("waiting for the last requests of baseline (api 1, db 1, wallet 1, web 1)")
 	w.o.Stamps["baseline"] = release.StampStatus{LastSeen: w.now}
 	w.now = w.now.Add(quiet - 1)
-	if actions := reason("waiting for the last requests of baseline"); len(actions) > 0 {
+	if actions := reason("waiting for the last requests of baseline (api 1, db 1, wallet 1, web 1)"); len(actions) > 0 {
 		t.Errorf("actions %v", actions)
 	}
 	w.now = w.now.Add(1)

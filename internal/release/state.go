@@ -24,6 +24,8 @@ type State struct {
 	Releases map[string]Release `json:"releases"` // by name; the last History ended ones stay
 	Live     map[string]string  `json:"live"`     // names that were ever Live → UID; never used again
 	Pin      *Pin               `json:"pin,omitempty"`
+	Hold     *Hold              `json:"hold,omitempty"`
+	Lock     *Lock              `json:"lock,omitempty"`
 	Epoch    uint64             `json:"epoch"` // of the stage, raised by every switch
 	Settings Settings           `json:"settings"`
 
@@ -37,6 +39,7 @@ type Settings struct {
 	Quiet   time.Duration `json:"quiet"`   // how long no hop must have seen a stamp before it ends
 	Pinning time.Duration `json:"pinning"` // how long browsers may stay on the former view; 0: not at all
 	History int           `json:"history"` // how many ended releases are kept
+	Rules   Rules         `json:"rules,omitzero"`
 }
 
 // Service is what the state machine needs to know of one.
@@ -59,7 +62,7 @@ type Version struct {
 func (v Version) capacity() int { return max(v.Replicas, 1) }
 
 // View is a whole map service → version. Its versions never change while it
-// exists, but for services that join or leave the fleet.
+// exists, but for services that join or leave the fleet, and for Change.Become.
 type View struct {
 	Stamp       string            `json:"stamp"`
 	Release     string            `json:"release,omitempty"` // empty: the baseline
@@ -116,18 +119,21 @@ func New(services map[string]Service, first []Version, settings Settings, by Act
 // Serving is what ordinary requests get now.
 type Serving struct {
 	Release string    `json:"release"` // a release's name, or baseline
+	Named   string    `json:"named"`   // Release as people are told it
 	Stamp   string    `json:"stamp"`
 	Since   time.Time `json:"since,omitzero"`
 	Until   time.Time `json:"until,omitzero"`   // it can be rolled back until then; zero: it can not
 	Before  string    `json:"before,omitempty"` // what a rollback returns to: a release's name, or baseline
+
+	NamedBefore string `json:"namedBefore,omitempty"` // Before as people are told it
 }
 
 // Serving says what ordinary requests get now, and what a rollback returns to.
 func (s State) Serving() Serving {
-	out := Serving{Release: s.nameOf(s.Default), Stamp: s.Default, Since: s.Since}
+	out := Serving{Release: s.nameOf(s.Default), Named: s.Named(s.Default), Stamp: s.Default, Since: s.Since}
 	if r, ok := s.live(); ok {
 		out.Until = r.WindowEnds
-		out.Before = s.nameOf(r.Former)
+		out.Before, out.NamedBefore = s.nameOf(r.Former), s.Named(r.Former)
 	}
 	return out
 }
@@ -147,21 +153,29 @@ func (s State) DefaultVersion(service string) string {
 
 // Desired returns the IDs of all versions that have to run, sorted.
 func (s State) Desired() []string {
-	want := map[string]bool{}
-	for _, v := range s.Views {
-		for _, id := range v.Versions {
-			want[id] = true
+	want := make([]string, 0, len(s.Versions))
+	for _, v := range s.Versions {
+		if s.desires(v) {
+			want = append(want, v.ID)
+		}
+	}
+	slices.Sort(want)
+	return want
+}
+
+// desires reports whether a version has to run.
+func (s State) desires(v Version) bool {
+	for _, view := range s.Views {
+		if view.Versions[v.Service] == v.ID {
+			return true
 		}
 	}
 	for _, r := range s.Releases {
-		if !r.Phase.previewable() || r.Phase == Preparing && !s.hooksPassed(r, Prepare) {
-			continue
-		}
-		for _, id := range r.Versions {
-			want[id] = true
+		if r.Versions[v.Service] == v.ID && r.Phase.previewable() && (r.Phase != Preparing || s.hooksPassed(r, Prepare)) {
+			return true
 		}
 	}
-	return slices.Sorted(maps.Keys(want))
+	return false
 }
 
 // live returns the release in phase Live.
@@ -176,20 +190,21 @@ func (s State) inPhase(p Phase) (Release, bool) {
 	return Release{}, false
 }
 
-// draft is a State under change: its top-level maps are its own.
+// draft is a State under change: Views and Releases are its own, and Versions
+// are from the first of them that is set or dropped. What holds an entry for
+// every service is not copied by a change that leaves it alone: a switch costs
+// what its releases are, and who persists the State sees that it is the same.
 type draft struct {
 	State
 	by      Actor
 	now     time.Time
 	changes int
+	owned   bool // Versions
 }
 
 func (s State) edit(by Actor, now time.Time) *draft {
-	s.Services = maps.Clone(s.Services)
-	s.Versions = maps.Clone(s.Versions)
 	s.Views = maps.Clone(s.Views)
 	s.Releases = maps.Clone(s.Releases)
-	s.Live = maps.Clone(s.Live)
 	s.Pending = slices.Clip(s.Pending)
 	return &draft{State: s, by: by, now: now}
 }
@@ -200,6 +215,14 @@ func (d *draft) done() State {
 		d.Revision++
 	}
 	return d.State
+}
+
+// versions are those of the draft, to be changed.
+func (d *draft) versions() map[string]Version {
+	if !d.owned {
+		d.Versions, d.owned = maps.Clone(d.Versions), true
+	}
+	return d.Versions
 }
 
 func (d *draft) put(r Release) {

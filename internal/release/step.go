@@ -15,10 +15,13 @@ func Step(s State, o Observation, now time.Time) (State, []Action) {
 		seen = d.changes
 		for _, name := range slices.Sorted(maps.Keys(d.Releases)) {
 			d.advance(d.Releases[name], o)
+			d.fulfil(d.Releases[name], o)
 		}
 		d.rebuildPreviews()
 		d.sweepViews(o)
 		d.unpin()
+		d.endHold()
+		d.unlockInTime()
 	}
 	d.trim(o)
 	return d.done(), d.actions(o)
@@ -54,23 +57,29 @@ func (d *draft) actions(o Observation) []Action {
 			out = append(out, EndView{Stamp: stamp})
 		}
 	}
-	desired := d.Desired()
-	for _, id := range desired {
+	var run, end []string
+	for id, v := range d.Versions {
 		status, known := o.Versions[id]
-		if !known || status.Gone || !status.Stopping && status.Replicas != d.Versions[id].Replicas {
-			out = append(out, Run{Version: id})
+		if (!known || status.Gone || !status.Stopping && status.Replicas != v.Replicas) && d.desires(v) {
+			run = append(run, id)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(o.Versions)) {
-		status := o.Versions[id]
-		_, wanted := slices.BinarySearch(desired, id)
+	for id, status := range o.Versions {
 		v, spoken := d.Versions[id]
-		switch {
-		case wanted:
-		case !status.Gone && !status.Stopping:
-			out = append(out, Stop{Version: id, Drain: d.drainOf(v)})
-		case status.Gone && !spoken:
+		if ends := !status.Gone && !status.Stopping || status.Gone && !spoken; ends && !(spoken && d.desires(v)) {
+			end = append(end, id)
+		}
+	}
+	slices.Sort(run)
+	slices.Sort(end)
+	for _, id := range run {
+		out = append(out, Run{Version: id})
+	}
+	for _, id := range end {
+		if o.Versions[id].Gone {
 			out = append(out, Forget{Version: id})
+		} else {
+			out = append(out, Stop{Version: id, Drain: d.drainOf(d.Versions[id])})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Releases)) {

@@ -43,7 +43,7 @@ func (d *draft) rebuildPreviews() {
 		}
 		r = d.buildView(r, shown.Own)
 		d.put(r)
-		d.event("PreviewRebuilt", name, "its preview is now "+r.View+", over "+d.nameOf(d.Default))
+		d.event("PreviewRebuilt", name, "its preview is now "+r.View+", over "+d.Named(d.Default))
 	}
 }
 

@@ -35,7 +35,7 @@ func serving(versions ...fleet.Version) Serving {
 
 func TestTheSameFileChangesNothing(t *testing.T) {
 	for _, file := range corpus(t, "good") {
-		docs, err := Read(file)
+		docs, err := Read(file, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,6 +125,10 @@ func TestLiveChanges(t *testing.T) {
 		{"listener", "edge: {", `edge: {listen: "127.0.0.1:81", publicURL: "http://127.0.0.1:8080", `, Change{
 			Restart: []Difference{{"edge.listen", "127.0.0.1:8080", "127.0.0.1:81"}},
 		}},
+		{"provider", "spec:\n", "spec:\n  api: {listen: \"127.0.0.1:9090\", oidc: {issuer: \"https://login.example.com\", clientId: g, roles: {viewer: [staff]}}}\n", Change{
+			Live:    []Difference{{Field: "api.oidc"}},
+			Restart: []Difference{{"api.listen", "", "127.0.0.1:9090"}},
+		}},
 		{"another fleet", "name: live", "name: other", Change{Refused: []Refusal{{
 			Difference: Difference{"metadata.name", "live", "other"},
 		}}}},
@@ -208,7 +212,7 @@ func TestADeclaredNameIsNotTakenForADigest(t *testing.T) {
 func TestExportStartsWhatServes(t *testing.T) {
 	for _, file := range corpus(t, "good") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			docs, err := Read(file)
+			docs, err := Read(file, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
+	"github.com/greenroom-dev/greenroom/internal/spelling"
 )
 
 // maxValues bounds how many values one text may stand for once its aliases
@@ -77,7 +78,7 @@ func (d *decoder) object(n ast.Node, v reflect.Value, p path) {
 		i := slices.IndexFunc(known, func(f field) bool { return f.name == e.key })
 		if i < 0 {
 			d.add(e.at, where, did(e.key, names(known)), fmt.Sprintf("unknown field `%s`", cut(e.key)))
-			given[nearest(e.key, names(known))] = true
+			given[spelling.Nearest(e.key, names(known))] = true
 			continue
 		}
 		given[e.key] = true

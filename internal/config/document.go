@@ -52,10 +52,11 @@ func (d Documents) Release(name string) (ReleaseDocument, bool) {
 }
 
 // Read parses the file at path. The documents' relative paths are relative to
-// its folder. "-" reads standard input, relative to the working directory.
-func Read(file string) (Documents, error) {
+// its folder. "-" reads standard input, which the caller gives, relative to the
+// working directory.
+func Read(file string, stdin io.Reader) (Documents, error) {
 	if file == "-" {
-		data, err := io.ReadAll(io.LimitReader(os.Stdin, MaxSize+1))
+		data, err := io.ReadAll(io.LimitReader(stdin, MaxSize+1))
 		if err != nil {
 			return Documents{}, fmt.Errorf("read standard input: %w", err)
 		}

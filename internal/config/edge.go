@@ -36,7 +36,9 @@ func (p *problems) edge(at path, e v1alpha1.Edge, services []string) fleet.Edge 
 		},
 		SessionPinning: p.duration(at.field("sessionPinning"), e.SessionPinning, 0, limits{0, day}),
 		ShowRelease:    e.ShowRelease,
+		Badge:          e.Badge,
 		TrustedProxies: p.networks(at.field("trustedProxies"), e.TrustedProxies),
+		HTTP1:          fleet.HTTP1(p.oneOf(at.field("http1"), e.HTTP1, string(fleet.HTTP1Std), string(fleet.HTTP1Std), string(fleet.HTTP1Fast))),
 	}
 	if s := e.AccessLog.Sample; s != "" {
 		share, err := s.Parse()
@@ -58,6 +60,7 @@ func (p *problems) edge(at path, e v1alpha1.Edge, services []string) fleet.Edge 
 	}
 	out.PublicURL = p.publicURL(at.field("publicURL"), e.PublicURL, out)
 	out.Routes = p.routes(at.field("routes"), e.Routes, services)
+	out.Hold = p.hold(at.field("hold"), e.Hold)
 	return out
 }
 
@@ -67,9 +70,12 @@ func (p *problems) api(at path, a v1alpha1.API) fleet.API {
 		if a.TLS != nil {
 			p.atKey(at.field("tls"), "write listen: host:port beside it", "`tls` without `listen`")
 		}
+		if a.OIDC != nil {
+			p.atKey(at.field("oidc"), "write listen: host:port beside it", "`oidc` without `listen`: no browser would get to the dashboard")
+		}
 		return fleet.API{}
 	}
-	out := fleet.API{Listen: a.Listen}
+	out := fleet.API{Listen: a.Listen, OIDC: p.oidc(at.field("oidc"), a.OIDC)}
 	if !p.hostPort(at.field("listen"), a.Listen, true) {
 		return out
 	}

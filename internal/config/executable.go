@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/greenroom-dev/greenroom/internal/spelling"
 )
 
 // executable is a program on disk.
@@ -97,7 +99,7 @@ func nearFile(file, word string) string {
 		for _, e := range entries {
 			known = append(known, e.Name())
 		}
-		if name := nearest(filepath.Base(file), known); name != "" {
+		if name := spelling.Nearest(filepath.Base(file), known); name != "" {
 			return "did you mean `" + strings.TrimSuffix(word, filepath.Base(word)) + name + "`?"
 		}
 	}

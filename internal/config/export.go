@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -25,6 +26,8 @@ func Export(f fleet.Fleet, serving Serving) ([]byte, error) {
 			Stamp:   v1alpha1.Stamp{Header: f.StampHeader},
 			Quiet:   v1alpha1.DurationOf(f.Quiet),
 			History: &f.History,
+			Release: ExportRules(f.Rules),
+			Notify:  exportNotifications(f.Notifications),
 		},
 	}
 	for _, s := range f.Services {
@@ -48,6 +51,9 @@ func exportEdge(e fleet.Edge) v1alpha1.Edge {
 		},
 		SessionPinning: v1alpha1.DurationOf(e.SessionPinning),
 		ShowRelease:    e.ShowRelease,
+		Badge:          e.Badge,
+		Hold:           exportHold(e.Hold),
+		HTTP1:          string(cmp.Or(e.HTTP1, fleet.HTTP1Std)),
 	}
 	if e.TLS != nil {
 		out.TLS = &v1alpha1.TLS{Listen: e.TLS.Listen, Certificates: exportCertificates(e.TLS.Certificates)}
@@ -66,7 +72,7 @@ func exportEdge(e fleet.Edge) v1alpha1.Edge {
 }
 
 func exportAPI(a fleet.API) v1alpha1.API {
-	out := v1alpha1.API{Listen: a.Listen}
+	out := v1alpha1.API{Listen: a.Listen, OIDC: exportOIDC(a.OIDC)}
 	if a.TLS != nil {
 		out.TLS = &v1alpha1.APITLS{Certificates: exportCertificates(a.TLS.Certificates)}
 	}

@@ -21,6 +21,7 @@ func ExportRelease(r fleet.Release) ([]byte, error) {
 			Description:    r.Description,
 			RollbackWindow: v1alpha1.DurationOf(r.RollbackWindow),
 			Keep:           v1alpha1.DurationOf(r.Keep),
+			Checklist:      exportChecklist(r.Checklist),
 			Hooks: v1alpha1.Hooks{
 				Prepare:  exportHooks(r.Hooks.Prepare),
 				Verify:   exportHooks(r.Hooks.Verify),

@@ -15,7 +15,8 @@ import (
 // a command line, whose first word is an executable and whose other words are
 // its arguments (quotes keep spaces together, nothing else is special), or
 // host:port[,host:port...] where something else runs the service. Relative
-// paths are relative to dir. Complaints come as *Errors and name the pair.
+// paths are relative to dir. Complaints, also those of ResolveRelease about what
+// it returns, come as *Errors and name the pair.
 func ReleaseFromFlags(name string, sets []string, dir string) (ReleaseDocument, error) {
 	folder, err := filepath.Abs(dir)
 	if err != nil {

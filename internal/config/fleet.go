@@ -25,6 +25,9 @@ func ResolveFleet(d FleetDocument) (fleet.Fleet, error) {
 		StampHeader: p.stampHeader("spec.stamp.header", d.Spec.Stamp.Header),
 		Quiet:       p.duration("spec.quiet", d.Spec.Quiet, time.Minute, limits{time.Second, time.Hour}),
 		History:     p.whole("spec.history", d.Spec.History, 10, 0, 1000),
+
+		Rules:         p.releaseRules("spec.release", d.Spec.Release),
+		Notifications: p.notifications("spec.notify", d.Spec.Notify),
 	}
 	if len(declared) == 0 {
 		p.at("spec.services", "write services: [{name: web, run: {command: [bin/web]}}]", "a fleet has at least one service")

@@ -21,6 +21,7 @@ var ErrExists = errors.New("there is a " + FileName + " already; it was left as 
 type First struct {
 	Path     string   // of the document
 	Services []string // what it declares
+	Example  bool     // no programs were found, and its service is one to be edited
 	Build    []string // Go packages whose executables it names but that are not built yet, such as ./cmd/api
 }
 
@@ -42,7 +43,7 @@ func Init(dir string) (First, error) {
 		}
 	}
 	if len(programs) == 0 {
-		out.Services = []string{"web"}
+		out.Services, out.Example = []string{"web"}, true
 	}
 	f, err := os.OpenFile(out.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {

@@ -17,7 +17,7 @@ func TestInit(t *testing.T) {
 		want     First
 		front    string
 	}{
-		{name: "nothing", want: First{Services: []string{"web"}}, front: "web"},
+		{name: "nothing", want: First{Services: []string{"web"}, Example: true}, front: "web"},
 		{
 			name: "executables", programs: []string{"bin/api", "bin/Chat_Server", "bin/frontend", "bin/.hidden"},
 			want: First{Services: []string{"api", "chat-server", "frontend"}}, front: "frontend",
@@ -46,7 +46,7 @@ func TestInit(t *testing.T) {
 			for _, name := range []string{"bin/worker"} { // what was to be built
 				build(t, dir, name, name)
 			}
-			docs, err := Read(got.Path)
+			docs, err := Read(got.Path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ import (
 const oneService = "  services:\n  - {name: web, run: {command: [bin/web]}}\n"
 
 func TestDocumentsOfAFile(t *testing.T) {
-	docs, err := Read(filepath.Join("testdata", "good", "design.yaml"))
+	docs, err := Read(filepath.Join("testdata", "good", "design.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +31,24 @@ func TestDocumentsOfAFile(t *testing.T) {
 	}
 }
 
+// A Release is checked for its fleet too, of which only the fleet's server knows.
+func TestAReleaseAloneMayLeaveOutWhatItsFleetHas(t *testing.T) {
+	docs := parse(t, `apiVersion: greenroom.dev/v1alpha1
+kind: Release
+metadata: {name: r42}
+spec:
+  services:
+  - {name: api, run: {command: [bin/api-v2]}}
+  - {name: web, version: "2", run: {env: {LEVEL: debug, OLD: null}, replicas: 3}}
+  - {name: legacy, endpoints: ["127.0.0.1:9101"]}
+`, filepath.Join("testdata", "good"))
+	if err := Check(docs); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReadSaysWhichFileIsMissing(t *testing.T) {
-	_, err := Read(filepath.Join(t.TempDir(), "greenroom.yaml"))
+	_, err := Read(filepath.Join(t.TempDir(), "greenroom.yaml"), nil)
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "greenroom.yaml") {
 		t.Errorf("got %v", err)
 	}
@@ -46,7 +62,7 @@ func TestPathsAreRelativeToTheFile(t *testing.T) {
 	}
 	t.Chdir(filepath.Join(dir, "bin"))
 	for _, name := range []string{file, "../f.yaml"} {
-		docs, err := Read(name)
+		docs, err := Read(name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +108,7 @@ func TestPlainTextsKeepTheirColons(t *testing.T) {
 }
 
 func TestMergeKeysGiveWayToWhatIsWritten(t *testing.T) {
-	docs, err := Read(filepath.Join("testdata", "good", "anchors.yaml"))
+	docs, err := Read(filepath.Join("testdata", "good", "anchors.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

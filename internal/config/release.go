@@ -23,6 +23,27 @@ type Serving func(service string) (fleet.Version, bool)
 // the version is that one: same digest, and the same name unless the document
 // gives another. Complaints come as *Errors.
 func ResolveRelease(d ReleaseDocument, f fleet.Fleet, serving Serving) (fleet.Release, error) {
+	return resolveRelease(d, serviceNames(f), func(service string) fleet.Version {
+		if from, ok := serving(service); ok {
+			return from
+		}
+		declared, _ := f.Service(service)
+		return declared.First
+	})
+}
+
+// checkAlone checks a Release without the fleet that it is for: it may name any
+// service, and leave out what a version that is run may leave out.
+func checkAlone(d ReleaseDocument) error {
+	_, err := resolveRelease(d, nil, func(service string) fleet.Version {
+		return fleet.Version{Service: service, Run: &fleet.Run{Command: []string{service}, Dir: d.src.dir, Replicas: 1}}
+	})
+	return err
+}
+
+// resolveRelease is ResolveRelease for services of these names (nil: of any),
+// and with the versions that the document's replace.
+func resolveRelease(d ReleaseDocument, services []string, replaced func(service string) fleet.Version) (fleet.Release, error) {
 	p := &problems{src: d.src}
 	if p.name("metadata.name", d.Metadata.Name) && d.Metadata.Name == baseline {
 		p.at("metadata.name", "give it another name", "`%s` is what served before the first release", baseline)
@@ -32,27 +53,24 @@ func ResolveRelease(d ReleaseDocument, f fleet.Fleet, serving Serving) (fleet.Re
 		Description:    d.Spec.Description,
 		RollbackWindow: p.duration("spec.rollbackWindow", d.Spec.RollbackWindow, time.Hour, limits{0, 30 * day}),
 		Hooks:          p.hooks("spec.hooks", d.Spec.Hooks),
+		Checklist:      p.checklist("spec.checklist", d.Spec.Checklist),
 	}
 	r.Keep = p.duration("spec.keep", d.Spec.Keep, max(r.RollbackWindow, time.Minute), limits{time.Minute, 30 * day})
 	if len(d.Spec.Services) == 0 {
 		p.at("spec.services", "write services: [{name: web, run: {command: [bin/web-v2]}}]", "a release has at least one service")
 	}
-	services := serviceNames(f)
 	c := &versions{problems: p, programs: newExecutables(), reserved: addressNames(services)}
 	for i, s := range d.Spec.Services {
 		at := path("spec.services").index(i)
-		if !p.declared(at.field("name"), s.Name, services) {
+		known := services == nil && p.name(at.field("name"), s.Name) || services != nil && p.declared(at.field("name"), s.Name, services)
+		if !known {
 			continue
 		}
 		if slices.ContainsFunc(d.Spec.Services[:i], func(o v1alpha1.ReleaseService) bool { return o.Name == s.Name }) {
 			p.at(at.field("name"), "remove one of the two", "the service `%s` is given twice", s.Name)
 			continue
 		}
-		from, ok := serving(s.Name)
-		if !ok {
-			declared, _ := f.Service(s.Name)
-			from = declared.First
-		}
+		from := replaced(s.Name)
 		r.Versions = append(r.Versions, c.complete(written{
 			at: at, service: s.Name, version: s.Version, source: s.Source,
 			run: s.Run, endpoints: s.Endpoints, image: s.Image,
@@ -152,11 +170,15 @@ func (p *problems) httpCheck(at path, h v1alpha1.HTTPCheck) *fleet.HTTPCheck {
 }
 
 // Check resolves all documents of a text: its Fleet, and its Releases against
-// the Fleet's first versions. Releases without a Fleet are checked for their
-// form alone.
+// the Fleet's first versions. Releases without a Fleet are checked for all that
+// does not hang on the fleet.
 func Check(d Documents) error {
 	if d.Fleet == nil {
-		return nil
+		all := &problems{}
+		for _, r := range d.Releases {
+			all.take(checkAlone(r))
+		}
+		return all.err()
 	}
 	f, err := ResolveFleet(*d.Fleet)
 	if err != nil {

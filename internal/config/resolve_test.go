@@ -89,7 +89,9 @@ func TestDefaults(t *testing.T) {
 			Listen:    "127.0.0.1:8080",
 			PublicURL: "http://127.0.0.1:8080",
 			AccessLog: fleet.AccessLog{Format: "json", Errors: "all", Sample: 0.01},
+			HTTP1:     fleet.HTTP1Std,
 			Routes:    []fleet.Route{{Service: "web"}},
+			Hold:      DefaultHold(),
 		},
 		StampHeader: "X-Greenroom-Release",
 		Quiet:       time.Minute,
@@ -415,5 +417,39 @@ func TestAnExportedReleaseIsTheSameRelease(t *testing.T) {
 	again.Versions[0].Run.Command[0] = "bin/web" // an export names it by its whole path
 	if diff := cmp.Diff(r, again); diff != "" {
 		t.Errorf("%s\n%s", diff, text)
+	}
+}
+
+func TestSecretOfProviderIsForItsOwner(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "oidc.secret")
+	if err := os.WriteFile(file, []byte("s"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const text = `apiVersion: greenroom.dev/v1alpha1
+kind: Fleet
+metadata: {name: live}
+spec:
+  api: {listen: 127.0.0.1:9090, oidc: {issuer: https://login.example.com, clientId: g, clientSecretFrom: {file: oidc.secret}, roles: {viewer: [staff]}}}
+  services: [{name: web, endpoints: [127.0.0.1:9001]}]
+`
+	for _, c := range []struct {
+		mode  os.FileMode
+		taken bool
+	}{{0o600, true}, {0o400, true}, {0o640, false}, {0o644, false}} {
+		if err := os.Chmod(file, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		docs, err := Parse("fleet.yaml", []byte(text), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := ResolveFleet(*docs.Fleet)
+		if (err == nil) != c.taken || err != nil && !strings.Contains(err.Error(), "chmod 600 "+file) {
+			t.Errorf("mode %o: %v", c.mode, err)
+		}
+		if c.taken && (f.API.OIDC.Secret.File != file || f.API.OIDC.Name != "login.example.com" || f.API.OIDC.Session != 12*time.Hour) {
+			t.Errorf("%+v", f.API.OIDC)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package pass
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,80 +10,59 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/greenroom-dev/greenroom/internal/durable"
 )
 
 // maxKeyFile bounds what is read of a key file, in bytes: some hundred keys.
 const maxKeyFile = 64 << 10
 
-// readRing reads a key file. Its error is fs.ErrNotExist where there is none.
-func readRing(path string) (*ring, error) {
-	info, err := os.Stat(path)
+// keyFile is the Store of an embedded greenroom: the path of a file for its
+// owner alone.
+type keyFile string
+
+// String returns the path.
+func (f keyFile) String() string { return string(f) }
+
+// Load reads the file.
+func (f keyFile) Load(context.Context) ([]byte, error) {
+	info, err := os.Stat(string(f))
 	if err != nil {
-		return nil, fmt.Errorf("opening the keys for passes: %w", err)
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("opening the keys for passes: %s is not a regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", f)
 	}
 	if open := info.Mode().Perm() & 0o077; open != 0 {
-		return nil, fmt.Errorf("the keys for passes in %s can be used by others on this machine (mode %04o): run `chmod 600 %s`; if somebody may have read them, move the file away, and new keys are made, for which passes have to be issued anew",
-			path, info.Mode().Perm(), path)
+		return nil, fmt.Errorf("%s can be used by others on this machine (mode %04o): run `chmod 600 %s`; if somebody may have read it, move the file away, and new keys are made, for which passes have to be issued anew",
+			f, info.Mode().Perm(), f)
 	}
-	f, err := os.Open(path)
+	file, err := os.Open(string(f))
 	if err != nil {
-		return nil, fmt.Errorf("opening the keys for passes: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the keys for passes in %s: %w", path, err)
+		return nil, fmt.Errorf("reading %s: %w", f, err)
 	}
 	if len(b) > maxKeyFile {
-		err = fmt.Errorf("more than %d bytes", maxKeyFile)
+		return nil, fmt.Errorf("%s is damaged (more than %d bytes): put back a copy, or move the file away, and new keys are made, for which passes have to be issued anew", f, maxKeyFile)
 	}
-	var r *ring
-	if err == nil {
-		r, err = parseRing(b)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the keys for passes in %s are damaged (%w): put back a copy, or move the file away, and new keys are made, for which passes have to be issued anew", path, err)
-	}
-	return r, nil
+	return b, nil
 }
 
-// createRing makes the file with one key in it, or leaves the one that another
-// process made meanwhile.
-func createRing(path string) error {
-	key, err := newKey()
-	if err != nil {
+// Create makes the file, or leaves the one that another process made meanwhile.
+func (f keyFile) Create(_ context.Context, value []byte) error {
+	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
+		return fmt.Errorf("making their folder: %w", err)
+	}
+	if err := durable.Create(string(f), bytes.NewReader(value)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
-	}
-	r, err := newRing([]jose.JSONWebKey{key})
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("making the folder of the keys for passes: %w", err)
-	}
-	return writeRing(path, r, func(path string, content io.Reader) error {
-		if err := durable.Create(path, content); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		return nil
-	})
-}
-
-func replaceRing(path string, r *ring) error { return writeRing(path, r, durable.Replace) }
-
-func writeRing(path string, r *ring, write func(path string, content io.Reader) error) error {
-	b, err := r.marshal()
-	if err != nil {
-		return err
-	}
-	if err := write(path, bytes.NewReader(b)); err != nil {
-		return fmt.Errorf("writing the keys for passes: %w", err)
 	}
 	return nil
+}
+
+// Replace rewrites the file.
+func (f keyFile) Replace(_ context.Context, value []byte) error {
+	return durable.Replace(string(f), bytes.NewReader(value))
 }

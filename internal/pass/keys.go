@@ -1,174 +1,193 @@
 package pass
 
 import (
-	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-// keyIDLen is how much of a key's thumbprint names it. It stands in every
-// token, and what is longer makes a QR code coarser.
-const keyIDLen = 8
+// Store keeps the keys, as one value that is nobody else's business.
+type Store interface {
+	// String says where the keys are, for people who have to look after them.
+	fmt.Stringer
+	// Load returns the value. Its error is fs.ErrNotExist where there is none.
+	Load(ctx context.Context) ([]byte, error)
+	// Create makes the first value durable, or leaves the one that somebody
+	// else made meanwhile, which is no error.
+	Create(ctx context.Context, value []byte) error
+	// Replace makes another value durable.
+	Replace(ctx context.Context, value []byte) error
+}
 
 // Keys signs and verifies passes. It is safe for concurrent use.
 type Keys struct {
-	path   string
-	rotate sync.Mutex
+	issuer string
+	store  Store
+	edit   sync.Mutex
 	ring   atomic.Pointer[ring]
 	cache  cache
 }
 
-// ring is a set of keys that never changes.
-type ring struct {
-	keys   []jose.JSONWebKey // private, newest first; the first one signs
-	signer jose.Signer
-	public map[string]ed25519.PublicKey
+// OpenKeys opens the keys of an embedded greenroom in the file at path. A file
+// that others may read, or whose content is not what was written, is refused
+// and left as it is.
+func OpenKeys(path string) (*Keys, error) {
+	return Open(context.Background(), Issuer, keyFile(path), time.Time{})
 }
 
-// OpenKeys reads the keys kept in the file at path and makes the file, with
-// one key in it, where there is none. A file that others may read, or whose
-// content is not what was written, is refused and left as it is.
-func OpenKeys(path string) (*Keys, error) {
-	r, err := readRing(path)
+// Open reads the keys that a store has, and makes one where it has none, which
+// signs from a time on: zero where nobody asks for its age. issuer stands in
+// every pass, so that those of others are not taken for ours.
+func Open(ctx context.Context, issuer string, store Store, from time.Time) (*Keys, error) {
+	k := &Keys{issuer: issuer, store: store}
+	r, err := k.load(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := createRing(path); err != nil {
+		if err := k.create(ctx, from); err != nil {
 			return nil, err
 		}
-		r, err = readRing(path)
+		r, err = k.load(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	k := &Keys{path: path}
 	k.ring.Store(r)
 	return k, nil
 }
 
-// Rotate makes a new signing key and keeps the former ones for verification,
-// so that passes already issued stay valid.
-func (k *Keys) Rotate() error {
-	k.rotate.Lock()
-	defer k.rotate.Unlock()
-	key, err := newKey()
+func (k *Keys) load(ctx context.Context) (*ring, error) {
+	b, err := k.store.Load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening the keys for passes: %w", err)
+	}
+	r, err := parseRing(k.issuer, b)
+	if err != nil {
+		return nil, fmt.Errorf("the keys for passes in %s are damaged (%w): put back a copy, or move them away, and new keys are made, for which passes have to be issued anew", k.store, err)
+	}
+	return r, nil
+}
+
+func (k *Keys) create(ctx context.Context, from time.Time) error {
+	first, err := newKey(from)
 	if err != nil {
 		return err
 	}
-	return k.replace(append([]jose.JSONWebKey{key}, k.ring.Load().keys...))
+	r, err := newRing(k.issuer, []key{first})
+	if err != nil {
+		return err
+	}
+	b, err := r.marshal()
+	if err != nil {
+		return err
+	}
+	if err := k.store.Create(ctx, b); err != nil {
+		return fmt.Errorf("writing the keys for passes: %w", err)
+	}
+	return nil
 }
 
-// Drop forgets a key, and with it every pass it signed. The signing key cannot
+// Issuer is what the passes say of where they come from.
+func (k *Keys) Issuer() string { return k.issuer }
+
+// Reload takes in what the store has now, and reports whether that is another
+// set of keys.
+func (k *Keys) Reload(ctx context.Context) (changed bool, err error) {
+	k.edit.Lock()
+	defer k.edit.Unlock()
+	r, err := k.load(ctx)
+	if err != nil {
+		return false, err
+	}
+	same := func(a, b key) bool { return a.KeyID == b.KeyID && a.from.Equal(b.from) }
+	if slices.EqualFunc(r.keys, k.ring.Load().keys, same) {
+		return false, nil
+	}
+	k.put(r)
+	return true, nil
+}
+
+// Rotate makes a new key that signs from a time on, zero for at once, and keeps
+// the former ones for verification, so that passes already issued stay valid.
+// Who verifies elsewhere must have the new public key before that time.
+func (k *Keys) Rotate(ctx context.Context, from time.Time) error {
+	k.edit.Lock()
+	defer k.edit.Unlock()
+	next, err := newKey(from)
+	if err != nil {
+		return err
+	}
+	return k.replace(ctx, append([]key{next}, k.ring.Load().keys...))
+}
+
+// Retire forgets the keys whose last pass is over, and reports whether there
+// were any.
+func (k *Keys) Retire(ctx context.Context, now time.Time) (bool, error) {
+	k.edit.Lock()
+	defer k.edit.Unlock()
+	r := k.ring.Load()
+	live := r.live(now)
+	if len(live) == len(r.keys) {
+		return false, nil
+	}
+	return true, k.replace(ctx, live)
+}
+
+// Drop forgets a key, and with it every pass it signed. The newest key cannot
 // be dropped: Rotate first.
-func (k *Keys) Drop(id string) error {
-	k.rotate.Lock()
-	defer k.rotate.Unlock()
+func (k *Keys) Drop(ctx context.Context, id string) error {
+	k.edit.Lock()
+	defer k.edit.Unlock()
 	keys := k.ring.Load().keys
-	switch i := slices.IndexFunc(keys, func(key jose.JSONWebKey) bool { return key.KeyID == id }); i {
+	switch i := slices.IndexFunc(keys, func(one key) bool { return one.KeyID == id }); i {
 	case -1:
 		return fmt.Errorf("no key %s signs passes here", id)
 	case 0:
 		return fmt.Errorf("key %s signs new passes; rotate before dropping it", id)
 	default:
-		return k.replace(slices.Delete(slices.Clone(keys), i, i+1))
+		return k.replace(ctx, slices.Delete(slices.Clone(keys), i, i+1))
 	}
 }
 
-// replace makes keys the ring, on disk first. The cache is emptied after the
-// ring was swapped; Verify adds to it only what the present ring accepts.
-func (k *Keys) replace(keys []jose.JSONWebKey) error {
-	r, err := newRing(keys)
+// replace makes keys the ring, in the store first.
+func (k *Keys) replace(ctx context.Context, keys []key) error {
+	r, err := newRing(k.issuer, keys)
 	if err != nil {
 		return err
 	}
-	if err := replaceRing(k.path, r); err != nil {
+	b, err := r.marshal()
+	if err != nil {
 		return err
 	}
-	k.ring.Store(r)
-	k.cache.clear()
+	if err := k.store.Replace(ctx, b); err != nil {
+		return fmt.Errorf("writing the keys for passes: %w", err)
+	}
+	k.put(r)
 	return nil
 }
+
+// put makes r the ring. The cache is emptied after the ring was swapped; Verify
+// adds to it only what the present ring accepts.
+func (k *Keys) put(r *ring) {
+	k.ring.Store(r)
+	k.cache.clear()
+}
+
+// Newest is when the newest key begins to sign, or the zero time where that was
+// not noted.
+func (k *Keys) Newest() time.Time { return k.ring.Load().keys[0].from }
 
 // Public returns the public halves of all keys, newest first, as a key set
 // that others can verify passes with.
 func (k *Keys) Public() jose.JSONWebKeySet {
 	var set jose.JSONWebKeySet
-	for _, key := range k.ring.Load().keys {
-		set.Keys = append(set.Keys, key.Public())
+	for _, one := range k.ring.Load().keys {
+		set.Keys = append(set.Keys, one.Public())
 	}
 	return set
-}
-
-func newKey() (jose.JSONWebKey, error) {
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return jose.JSONWebKey{}, fmt.Errorf("making a key for passes: %w", err)
-	}
-	id, err := keyID(private)
-	if err != nil {
-		return jose.JSONWebKey{}, err
-	}
-	return jose.JSONWebKey{Key: private, KeyID: id, Algorithm: string(jose.EdDSA), Use: "sig"}, nil
-}
-
-// keyID is the beginning of the key's RFC 7638 thumbprint.
-func keyID(private ed25519.PrivateKey) (string, error) {
-	print, err := (&jose.JSONWebKey{Key: private}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		return "", fmt.Errorf("naming a key for passes: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(print)[:keyIDLen], nil
-}
-
-// newRing checks every key: a half that does not fit the other, or a name that
-// does not fit the key, is damage.
-func newRing(keys []jose.JSONWebKey) (*ring, error) {
-	if len(keys) == 0 {
-		return nil, errors.New("no key in it")
-	}
-	r := &ring{keys: keys, public: make(map[string]ed25519.PublicKey, len(keys))}
-	for i, key := range keys {
-		private, ok := key.Key.(ed25519.PrivateKey)
-		if !ok {
-			return nil, fmt.Errorf("key %d is not an Ed25519 private key", i+1)
-		}
-		whole := ed25519.NewKeyFromSeed(private.Seed())
-		if id, err := keyID(whole); err != nil || id != key.KeyID || !whole.Equal(private) {
-			return nil, fmt.Errorf("the parts of key %d do not fit together", i+1)
-		}
-		r.public[key.KeyID] = whole.Public().(ed25519.PublicKey)
-	}
-	if len(r.public) != len(keys) {
-		return nil, errors.New("a key stands in it twice")
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: keys[0]}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("preparing to sign passes: %w", err)
-	}
-	r.signer = signer
-	return r, nil
-}
-
-func parseRing(b []byte) (*ring, error) {
-	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(b, &set); err != nil {
-		return nil, err
-	}
-	return newRing(set.Keys)
-}
-
-func (r *ring) marshal() ([]byte, error) {
-	b, err := json.MarshalIndent(jose.JSONWebKeySet{Keys: r.keys}, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("writing down the keys for passes: %w", err)
-	}
-	return append(b, '\n'), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -55,14 +56,14 @@ func TestRotateKeepsFormerKeys(t *testing.T) {
 	k := openKeys(t)
 	former := mint(t, k, testClaims())
 	formerID := k.ring.Load().keys[0].KeyID
-	if err := k.Drop(formerID); err == nil {
+	if err := k.Drop(t.Context(), formerID); err == nil {
 		t.Error("the signing key was dropped")
 	}
-	if err := k.Rotate(); err != nil {
+	if err := k.Rotate(t.Context(), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	next := mint(t, k, testClaims())
-	again, err := OpenKeys(k.path)
+	again, err := OpenKeys(k.store.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,13 +77,13 @@ func TestRotateKeepsFormerKeys(t *testing.T) {
 	if got := len(again.Public().Keys); got != 2 {
 		t.Errorf("%d keys after a rotation, want 2", got)
 	}
-	if err := again.Drop("nobody"); err == nil {
+	if err := again.Drop(t.Context(), "nobody"); err == nil {
 		t.Error("an unknown key was dropped")
 	}
-	if err := again.Drop(formerID); err != nil {
+	if err := again.Drop(t.Context(), formerID); err != nil {
 		t.Fatal(err)
 	}
-	last, err := OpenKeys(k.path)
+	last, err := OpenKeys(k.store.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestPublicHoldsNoSecret(t *testing.T) {
 
 func TestOpenKeysRefusesAndLeavesTheFile(t *testing.T) {
 	k := openKeys(t)
-	good, err := os.ReadFile(k.path)
+	good, err := os.ReadFile(k.store.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func TestOpenKeysRefusesAndLeavesTheFile(t *testing.T) {
 	if err := json.Unmarshal(good, &set); err != nil {
 		t.Fatal(err)
 	}
-	other, err := newKey()
+	other, err := newKey(time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func TestOpenKeysRefusesAndLeavesTheFile(t *testing.T) {
 	if _, err := OpenKeys(t.TempDir()); err == nil || !strings.Contains(err.Error(), "regular") {
 		t.Errorf("a folder: %v", err)
 	}
-	if _, err := OpenKeys(filepath.Join(k.path, "below")); err == nil {
+	if _, err := OpenKeys(filepath.Join(k.store.String(), "below")); err == nil {
 		t.Error("below a file: no error")
 	}
 }

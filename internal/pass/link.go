@@ -7,8 +7,11 @@ import (
 	"github.com/boombuler/barcode/qr"
 )
 
+// Own is the folder of greenroom's own paths. No service ever sees it.
+const Own = "/.greenroom"
+
 // LinkPath is where the edge turns a link's token into a cookie.
-const LinkPath = "/.greenroom/pass"
+const LinkPath = Own + "/pass"
 
 // Link returns the address that carries a token to a browser. The token
 // stands in the fragment, which no browser sends to a server, so it comes into

@@ -17,31 +17,52 @@ type payload struct {
 	Audience jwt.Audience     `json:"aud"`
 	ID       string           `json:"jti"`
 	Subject  string           `json:"sub"`
-	Release  string           `json:"greenroom_release"`
-	UID      string           `json:"greenroom_uid"`
+	Live     string           `json:"greenroom_live,omitempty"` // liveClaim, or empty
+	Release  string           `json:"greenroom_release,omitempty"`
+	UID      string           `json:"greenroom_uid,omitempty"`
 	IssuedAt *jwt.NumericDate `json:"iat"`
 	Expires  *jwt.NumericDate `json:"exp"`
+	Paths    []string         `json:"greenroom_paths,omitempty"`
+}
+
+// liveClaim is a text, since gateways compare claims as texts.
+const liveClaim = "true"
+
+// opens reports whether a pass opens one thing: a release, or what serves.
+func opens(live bool, release, uid string) bool {
+	if live {
+		return release == "" && uid == ""
+	}
+	return release != "" && uid != ""
 }
 
 // Mint returns the signed token that says c. Parts of a second are dropped. It
 // fails when a claim is missing, when the pass would be over before it began,
-// and when the token would exceed MaxToken.
+// and when the token would exceed MaxToken. It is signed by the key whose turn
+// it is at the issue.
 func (k *Keys) Mint(c Claims) (string, error) {
-	if c.ID == "" || c.Release == "" || c.UID == "" || c.Subject == "" {
-		return "", errors.New("a pass needs an ID, a release, the release's UID and a subject")
+	if c.ID == "" || !opens(c.Live, c.Release, c.UID) || c.Subject == "" {
+		return "", errors.New("a pass needs an ID, a subject, and a release with its UID, unless it is for what serves")
+	}
+	live := ""
+	if c.Live {
+		live = liveClaim
 	}
 	if c.IssuedAt.IsZero() || c.ExpiresAt.Unix() <= c.IssuedAt.Unix() {
 		return "", errors.New("a pass must end at least a second after its issue")
 	}
-	token, err := jwt.Signed(k.ring.Load().signer).Claims(payload{
-		Issuer:   Issuer,
+	r := k.ring.Load()
+	token, err := jwt.Signed(r.keys[r.signs(c.IssuedAt)].signer).Claims(payload{
+		Issuer:   r.issuer,
 		Audience: jwt.Audience{Audience},
 		ID:       c.ID,
 		Subject:  c.Subject,
+		Live:     live,
 		Release:  c.Release,
 		UID:      c.UID,
 		IssuedAt: jwt.NewNumericDate(c.IssuedAt),
 		Expires:  jwt.NewNumericDate(c.ExpiresAt),
+		Paths:    c.Paths,
 	}).Serialize()
 	if err != nil {
 		return "", fmt.Errorf("signing a pass: %w", err)
@@ -93,19 +114,21 @@ func (r *ring) verify(token string) (Claims, error) {
 	if err := signed.Claims(key, &p); err != nil {
 		return Claims{}, err
 	}
-	if p.Issuer != Issuer || len(p.Audience) != 1 || p.Audience[0] != Audience {
+	if p.Issuer != r.issuer || len(p.Audience) != 1 || p.Audience[0] != Audience {
 		return Claims{}, errors.New("made for something else")
 	}
-	if p.ID == "" || p.Release == "" || p.UID == "" || p.Subject == "" || p.IssuedAt == nil || p.Expires == nil {
+	if p.ID == "" || p.Live != "" && p.Live != liveClaim || !opens(p.Live != "", p.Release, p.UID) || p.Subject == "" || p.IssuedAt == nil || p.Expires == nil {
 		return Claims{}, errors.New("a claim is missing")
 	}
 	return Claims{
 		ID:        p.ID,
+		Live:      p.Live != "",
 		Release:   p.Release,
 		UID:       p.UID,
 		Subject:   p.Subject,
 		IssuedAt:  p.IssuedAt.Time().UTC(),
 		ExpiresAt: p.Expires.Time().UTC(),
+		Paths:     p.Paths,
 	}, nil
 }
 

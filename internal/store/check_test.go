@@ -35,7 +35,7 @@ func filled(t *testing.T) []byte {
 			events[j] = event(fmt.Sprint("r", j), strings.Repeat("x", 20))
 		}
 		rec := record(uint64(i) + 1)
-		rec.Data = bytes.Repeat([]byte("7"), 9000) // more than a page
+		rec.State = bytes.Repeat([]byte("7"), 9000) // more than a page
 		if err := s.Save(rec, events); err != nil {
 			t.Fatal(err)
 		}
@@ -195,8 +195,8 @@ func TestAFlippedBitAnywhereIsRefusedOrHarmless(t *testing.T) {
 			continue
 		}
 		rec, ok, err := s.Load()
-		if err != nil || !ok || rec.Revision != 40 || len(rec.Data) != 9000 {
-			t.Errorf("byte %d: opened, and the record is %d of %d bytes (%v)", at, rec.Revision, len(rec.Data), err)
+		if err != nil || !ok || rec.Revision != 40 || len(rec.State) != 9000 {
+			t.Errorf("byte %d: opened, and the record is %d of %d bytes (%v)", at, rec.Revision, len(rec.State), err)
 		}
 		if log, err := s.Events(0, 0); err != nil || len(log) != 600 || log[599].Seq != 600 {
 			t.Errorf("byte %d: opened with %d events (%v)", at, len(log), err)

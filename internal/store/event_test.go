@@ -128,7 +128,7 @@ func TestAtLeastAHundredThousandEventsAreKept(t *testing.T) {
 func BenchmarkSave(b *testing.B) {
 	s := openStore(b)
 	rec := record(1)
-	rec.Data = make([]byte, 64<<10)
+	rec.State = make([]byte, 64<<10)
 	for b.Loop() {
 		if err := s.Save(rec, []Event{event("r1", "x")}); err != nil {
 			b.Fatal(err)

@@ -14,11 +14,16 @@ import (
 // The file's buckets.
 const (
 	bucketFormat  = "greenroom" // says that the file is ours, and its format
-	bucketState   = "state"     // the record
+	bucketState   = "state"     // the record, but for what has a bucket of its own:
+	bucketBulk    = "bulk"      // Record.Bulk
+	bucketKept    = "kept"      // Record.Kept
 	bucketEvents  = "events"    // big-endian sequence number → Event
 	bucketRelease = "releases"  // release, zero byte, sequence number → nothing
 	bucketPasses  = "passes"    // ID → Pass
 	bucketTokens  = "tokens"    // hash of the secret → Token
+	// id → end in seconds, sealed session; made with the first session, so that
+	// no format had to change
+	bucketSessions = "sessions"
 )
 
 // The keys of bucketFormat.
@@ -33,11 +38,34 @@ type migration func(*bbolt.Tx) error
 // migrations are the steps to the present format: the first one turns format 1
 // into 2. A renamed or reinterpreted field of what the store keeps, also within
 // the controller's record, is a change of format.
-func migrations() []migration { return nil }
+func migrations() []migration { return []migration{apart} }
+
+// apart gives what is written seldom a bucket of its own. bbolt writes a bucket's
+// values again with each that changes, and Kept lay beside the state. What a
+// later greenroom keeps as Bulk is part of the state in this record.
+func apart(tx *bbolt.Tx) error {
+	state := tx.Bucket([]byte(bucketState))
+	kept, err := get(state, []byte(keyKept))
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{bucketBulk, bucketKept} {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+			return fmt.Errorf("making %s: %w", name, err)
+		}
+	}
+	if kept == nil {
+		return nil
+	}
+	if err := put(tx.Bucket([]byte(bucketKept)), []byte(keyWhole), kept); err != nil {
+		return err
+	}
+	return state.Delete([]byte(keyKept))
+}
 
 // initialize makes an empty store of the present format.
 func initialize(tx *bbolt.Tx, ms []migration) error {
-	for _, name := range []string{bucketFormat, bucketState, bucketEvents, bucketRelease, bucketPasses, bucketTokens} {
+	for _, name := range []string{bucketFormat, bucketState, bucketBulk, bucketKept, bucketEvents, bucketRelease, bucketPasses, bucketTokens} {
 		if _, err := tx.CreateBucket([]byte(name)); err != nil {
 			return fmt.Errorf("making %s: %w", name, err)
 		}

@@ -42,7 +42,7 @@ func saveForever(path string) error {
 	}
 	for {
 		rec.Revision++
-		rec.Data = json.RawMessage(fmt.Sprintf("%d%0*d", rec.Revision, int(rec.Revision%20)*1000, 0))
+		rec.State = json.RawMessage(fmt.Sprintf("%d%0*d", rec.Revision, int(rec.Revision%20)*1000, 0))
 		events := make([]Event, eventsOf(rec.Revision))
 		for i := range events {
 			events[i] = Event{Type: "saved", Release: "r1", Message: fmt.Sprint(rec.Revision)}
@@ -104,7 +104,7 @@ func TestKilledWhileSaving(t *testing.T) {
 		if rec.Revision != reported && rec.Revision != reported+1 {
 			t.Fatalf("revision %d is stored, %d was the last reported", rec.Revision, reported)
 		}
-		if want := fmt.Sprintf("%d%0*d", rec.Revision, int(rec.Revision%20)*1000, 0); string(rec.Data) != want {
+		if want := fmt.Sprintf("%d%0*d", rec.Revision, int(rec.Revision%20)*1000, 0); string(rec.State) != want {
 			t.Fatalf("revision %d has the data of another", rec.Revision)
 		}
 		log, err := s.Events(0, 0)

@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/greenroom-dev/greenroom/internal/pass"
 )
 
-// Pass is what is kept of a pass that was issued; never its token.
+// Pass is what is kept of a pass that was issued; never its token. Of a callback
+// address the token is kept: it stands in the address, and previews are told it.
 type Pass struct {
 	ID        string    `json:"id"`
+	Live      bool      `json:"live,omitempty"` // it is for what serves, and for no release
 	Release   string    `json:"release"`
 	UID       string    `json:"uid"` // of the release
 	Subject   string    `json:"subject"`
@@ -24,6 +28,15 @@ type Pass struct {
 	Revoked   time.Time `json:"revoked,omitzero"` // zero: not revoked
 	RevokedBy string    `json:"revokedBy,omitempty"`
 	LastUse   time.Time `json:"lastUse,omitzero"` // coarse; zero: never
+	Paths     []string  `json:"paths,omitempty"`  // that it is limited to; nil: none
+
+	Callback *pass.Callback `json:"callback,omitempty"` // nil: it is a pass
+	Used     int            `json:"used,omitempty"`     // calls of a callback
+}
+
+// UsedUp reports whether a callback has taken as many calls as it may.
+func (p Pass) UsedUp() bool {
+	return p.Callback != nil && p.Callback.Count > 0 && p.Used >= p.Callback.Count
 }
 
 // PutPass records a pass that was issued, with the events that came with it.
@@ -102,6 +115,36 @@ func (s *Store) UsePasses(last map[string]time.Time) error {
 		return fmt.Errorf("noting the use of passes: %w", err)
 	}
 	return nil
+}
+
+// UseCallback notes calls of a callback address, and returns how many were noted
+// by then. It returns false, and notes nothing, when it has taken as many as it
+// may. It returns ErrNotFound for an unknown ID, or one of a pass.
+func (s *Store) UseCallback(id string, calls int, at time.Time) (used int, took bool, err error) {
+	err = s.update(nil, func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucketPasses))
+		var p Pass
+		if err := getJSON(b, []byte(id), &p); err != nil {
+			return err
+		}
+		if p.Callback == nil {
+			return ErrNotFound
+		}
+		used = p.Used
+		if took = !p.UsedUp(); !took {
+			return errUnchanged
+		}
+		p.Used += calls
+		used = p.Used
+		if at.After(p.LastUse) {
+			p.LastUse = at
+		}
+		return putJSON(b, id, p)
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("noting a call of callback %q: %w", id, err)
+	}
+	return used, took, nil
 }
 
 // PrunePasses forgets the passes that expired before a time.

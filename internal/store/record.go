@@ -9,21 +9,33 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// keyRecord is the record's key in bucketState; its value is the big-endian
-// revision, then the data.
-const keyRecord = "record"
+// The keys of bucketState, and of the buckets that hold one value.
+const (
+	keyRecord = "record" // the big-endian revision, then Record.State
+	keyKept   = "kept"   // Record.Kept, in format 1
+	keyWhole  = "whole"  // the only one of bucketBulk and bucketKept
+)
 
 // Record is the controller's whole state.
 type Record struct {
-	Revision uint64 // 1 for the first, then one more each time
-	Data     json.RawMessage
+	Revision uint64          // 1 for the first, then one more each time
+	State    json.RawMessage // what every change changes
+	Bulk     json.RawMessage // what of the state few changes change; nil for Save: as it is stored, for Load: it was never stored
+	Kept     json.RawMessage // what is kept beside the state, and few changes change; nil for Save: as it is stored
 }
 
 // Load returns the record stored last, and false where there is none yet.
 func (s *Store) Load() (rec Record, ok bool, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		rec, ok, err = readRecord(tx)
-		rec.Data = bytes.Clone(rec.Data)
+		if rec, ok, err = readRecord(tx); err != nil || !ok {
+			return err
+		}
+		bulk, err := get(tx.Bucket([]byte(bucketBulk)), []byte(keyWhole))
+		if err != nil {
+			return err
+		}
+		kept, err := get(tx.Bucket([]byte(bucketKept)), []byte(keyWhole))
+		rec.State, rec.Bulk, rec.Kept = bytes.Clone(rec.State), bytes.Clone(bulk), bytes.Clone(kept)
 		return err
 	})
 	if err != nil {
@@ -44,8 +56,15 @@ func (s *Store) Save(rec Record, events []Event) error {
 		if rec.Revision != stored.Revision+1 {
 			return fmt.Errorf("%w: revision %d does not follow %d", ErrStale, rec.Revision, stored.Revision)
 		}
-		value := append(binary.BigEndian.AppendUint64(nil, rec.Revision), rec.Data...)
-		return put(tx.Bucket([]byte(bucketState)), []byte(keyRecord), value)
+		for bucket, value := range map[string][]byte{bucketBulk: rec.Bulk, bucketKept: rec.Kept} {
+			if value == nil {
+				continue
+			}
+			if err := put(tx.Bucket([]byte(bucket)), []byte(keyWhole), value); err != nil {
+				return err
+			}
+		}
+		return put(tx.Bucket([]byte(bucketState)), []byte(keyRecord), binary.BigEndian.AppendUint64(nil, rec.Revision), rec.State)
 	})
 	if err != nil {
 		return fmt.Errorf("saving the state: %w", err)
@@ -53,7 +72,7 @@ func (s *Store) Save(rec Record, events []Event) error {
 	return nil
 }
 
-// readRecord returns a record whose data is valid within the transaction.
+// readRecord returns a record without Bulk and Kept, valid within the transaction.
 func readRecord(tx *bbolt.Tx) (Record, bool, error) {
 	value, err := get(tx.Bucket([]byte(bucketState)), []byte(keyRecord))
 	if err != nil || value == nil {
@@ -62,5 +81,5 @@ func readRecord(tx *bbolt.Tx) (Record, bool, error) {
 	if len(value) < 8 {
 		return Record{}, false, fmt.Errorf("%w: the record has no revision", ErrDamaged)
 	}
-	return Record{Revision: binary.BigEndian.Uint64(value), Data: value[8:]}, true, nil
+	return Record{Revision: binary.BigEndian.Uint64(value), State: value[8:]}, true, nil
 }

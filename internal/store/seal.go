@@ -13,10 +13,17 @@ const sealSize = 4
 
 // seal puts a checksum of key and value before the value. bbolt has checksums
 // of its two meta pages alone.
-func seal(key, value []byte) []byte {
-	sealed := make([]byte, sealSize, sealSize+len(value))
-	binary.BigEndian.PutUint32(sealed, checksum(key, value))
-	return append(sealed, value...)
+func seal(key []byte, value ...[]byte) []byte {
+	size := sealSize
+	for _, part := range value {
+		size += len(part)
+	}
+	sealed := make([]byte, sealSize, size)
+	for _, part := range value {
+		sealed = append(sealed, part...)
+	}
+	binary.BigEndian.PutUint32(sealed, checksum(key, sealed[sealSize:]))
+	return sealed
 }
 
 // unseal returns the value that was sealed. It is part of sealed.
@@ -32,8 +39,9 @@ func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, table), table, value)
 }
 
-func put(b *bbolt.Bucket, key, value []byte) error {
-	return b.Put(key, seal(key, value))
+// put stores a value, given in one or several parts.
+func put(b *bbolt.Bucket, key []byte, value ...[]byte) error {
+	return b.Put(key, seal(key, value...))
 }
 
 // get returns the value of a key, valid within the transaction; nil where

@@ -1,14 +1,14 @@
 // Package store keeps greenroom's state on disk: the controller's record, the
-// event log, the passes that were issued and the API's tokens, in one bbolt
-// file.
+// event log, the passes that were issued, the API's tokens and browsers'
+// sessions, in one bbolt file.
 //
 // It owns the file's form, its format number and migrations, and what is true
 // after a crash: what a call reported saved is there, whole, with the events
 // that came with it. It knows nothing of what the record means, reads no
 // clock, and of greenroom it imports durable alone.
 //
-// Start at Open, then Store.Save. record.go, event.go, pass.go and token.go
-// hold one noun each; check.go is what makes a file fit to be opened, format.go
+// Start at Open, then Store.Save. record.go, event.go, pass.go, token.go
+// and session.go hold one noun each; check.go is what makes a file fit to be opened, format.go
 // what makes an older one fit.
 package store
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func reopen(t testing.TB, s *Store) *Store {
 }
 
 func record(revision uint64) Record {
-	return Record{Revision: revision, Data: json.RawMessage(fmt.Sprintf(`{"default":"r%d"}`, revision))}
+	return Record{Revision: revision, State: json.RawMessage(fmt.Sprintf(`{"default":"r%d"}`, revision))}
 }
 
 func event(release, kind string) Event {
@@ -138,7 +139,7 @@ func TestOneOfManyWritersOfARevisionWins(t *testing.T) {
 	var won sync.Map
 	for writer := range 8 {
 		wg.Go(func() {
-			err := s.Save(Record{Revision: 1, Data: json.RawMessage(fmt.Sprint(writer))}, []Event{event(fmt.Sprint("r", writer), "opened")})
+			err := s.Save(Record{Revision: 1, State: json.RawMessage(fmt.Sprint(writer))}, []Event{event(fmt.Sprint("r", writer), "opened")})
 			switch {
 			case err == nil:
 				won.Store(writer, true)
@@ -159,8 +160,8 @@ func TestOneOfManyWritersOfARevisionWins(t *testing.T) {
 	winners := 0
 	won.Range(func(writer, _ any) bool {
 		winners++
-		if string(got.Data) != fmt.Sprint(writer) || len(log) != 1 || log[0].Release != fmt.Sprint("r", writer) {
-			t.Errorf("writer %v won, the record says %s, the log %v", writer, got.Data, log)
+		if string(got.State) != fmt.Sprint(writer) || len(log) != 1 || log[0].Release != fmt.Sprint("r", writer) {
+			t.Errorf("writer %v won, the record says %s, the log %v", writer, got.State, log)
 		}
 		return true
 	})
@@ -254,7 +255,7 @@ func fileFormat(t *testing.T, path string) (format uint64, data string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return format, string(rec.Data)
+	return format, string(rec.State)
 }
 
 func TestAnOlderFormatIsMigratedBesideACopy(t *testing.T) {
@@ -281,37 +282,38 @@ func TestAnOlderFormatIsMigratedBesideACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	failing := []migration{rewrite(`{"v":2}`), func(*bbolt.Tx) error { return errors.New("no") }}
-	if _, err := open(path, failing); err == nil || !strings.Contains(err.Error(), "from format 2: no") {
+	failing := append(migrations(), rewrite(`{"v":2}`), func(*bbolt.Tx) error { return errors.New("no") })
+	if _, err := open(path, failing); err == nil || !strings.Contains(err.Error(), "from format 3: no") {
 		t.Errorf("a failing migration: %v", err)
 	}
-	if format, data := fileFormat(t, path); format != 1 || data != `{"default":"r1"}` {
+	present := uint64(len(migrations())) + 1
+	if format, data := fileFormat(t, path); format != present || data != `{"default":"r1"}` {
 		t.Errorf("after a failed migration the store has format %d and %s", format, data)
 	}
 
-	migrated, err := open(path, []migration{rewrite(`{"v":2}`), rewrite(`{"v":3}`)})
+	migrated, err := open(path, append(migrations(), rewrite(`{"v":2}`), rewrite(`{"v":3}`)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	format, version, err := readFormat(migrated.db)
-	if err != nil || format != 3 || version != ownVersion() {
-		t.Errorf("format %d of %s after the migration (%v), want 3 of %s", format, version, err, ownVersion())
+	if err != nil || format != 4 || version != ownVersion() {
+		t.Errorf("format %d of %s after the migration (%v), want 4 of %s", format, version, err, ownVersion())
 	}
-	if rec, _, _ := migrated.Load(); string(rec.Data) != `{"v":3}` || rec.Revision != 1 {
+	if rec, _, _ := migrated.Load(); string(rec.State) != `{"v":3}` || rec.Revision != 1 {
 		t.Errorf("record %+v after the migration", rec)
 	}
 	if err := migrated.Close(); err != nil {
 		t.Fatal(err)
 	}
 
-	kept, err := os.ReadFile(path + ".format-1")
+	kept, err := os.ReadFile(path + ".format-2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !cmp.Equal(before, kept) {
 		t.Error("the copy differs from the file before its migration")
 	}
-	if format, data := fileFormat(t, path+".format-1"); format != 1 || data != `{"default":"r1"}` {
+	if format, data := fileFormat(t, path+".format-2"); format != present || data != `{"default":"r1"}` {
 		t.Errorf("the copy has format %d and %s", format, data)
 	}
 
@@ -322,5 +324,81 @@ func TestAnOlderFormatIsMigratedBesideACopy(t *testing.T) {
 	}
 	if digest(t, path) != after {
 		t.Error("a refused newer file was changed")
+	}
+}
+
+func TestWhatIsKeptStaysUntilItIsWrittenAgain(t *testing.T) {
+	s := openStore(t)
+	for revision, kept := range []string{"1", "", "2", ""} {
+		rec := record(uint64(revision) + 1)
+		if kept != "" {
+			rec.Kept = json.RawMessage(kept)
+		} else if revision == 1 {
+			rec.Bulk = json.RawMessage("[1]")
+		}
+		if err := s.Save(rec, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := reopen(t, s)
+	rec, _, err := again.Load()
+	if err != nil || string(rec.Kept) != "2" || string(rec.Bulk) != "[1]" || string(rec.State) != `{"default":"r4"}` {
+		t.Errorf("record %+v, error %v", rec, err)
+	}
+}
+
+// In format 1 what is kept lay beside the state, in one bucket.
+func TestFormat1IsReadOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "greenroom.db")
+	s, err := open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Save(record(1), nil); err != nil {
+		t.Fatal(err)
+	}
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range []string{bucketBulk, bucketKept} {
+			if err := tx.DeleteBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return put(tx.Bucket([]byte(bucketState)), []byte(keyKept), []byte(`{"fleet":1}`))
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	now, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = now.Close() })
+	rec, ok, err := now.Load()
+	if err != nil || !ok || rec.Revision != 1 || string(rec.State) != `{"default":"r1"}` || string(rec.Kept) != `{"fleet":1}` || rec.Bulk != nil {
+		t.Errorf("it is read as %+v, %v, %v", rec, ok, err)
+	}
+	if err := now.Save(record(2), nil); err != nil {
+		t.Fatal(err)
+	}
+	if rec, _, err = now.Load(); err != nil || rec.Revision != 2 || string(rec.Kept) != `{"fleet":1}` {
+		t.Errorf("after a change it is %+v, %v", rec, err)
+	}
+}
+
+// bbolt writes the whole of a bucket's page again with each value on it.
+func TestASaveWritesNothingOfWhatStays(t *testing.T) {
+	s := openStore(t)
+	first := record(1)
+	first.Bulk, first.Kept = bytes.Repeat([]byte("b"), 1<<20), bytes.Repeat([]byte("k"), 1<<20)
+	if err := s.Save(first, nil); err != nil {
+		t.Fatal(err)
+	}
+	before := s.db.Stats()
+	if err := s.Save(record(2), nil); err != nil {
+		t.Fatal(err)
+	}
+	after := s.db.Stats()
+	if wrote := after.TxStats.GetPageAlloc() - before.TxStats.GetPageAlloc(); wrote > 256<<10 {
+		t.Errorf("a save of a small state beside 2 MiB that stay wrote %d bytes", wrote)
 	}
 }

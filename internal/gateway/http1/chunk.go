@@ -1,0 +1,208 @@
+package http1
+
+import "bytes"
+
+// Bounds on what stands around the data of chunks, in bytes.
+const (
+	maxChunkLine = 4 << 10 // a size with its extension
+	maxTrailers  = 4 << 10
+)
+
+// Chunks reads a body in chunks from the pieces in which it comes. The zero
+// value begins one.
+type Chunks struct {
+	state   state
+	left    int64 // of the chunk's data
+	digits  int
+	line    int    // bytes of the size's line or of the trailer section so far
+	trailer []byte // the section as it came, with its empty line
+}
+
+type state uint8
+
+const (
+	size state = iota // before or in a size
+	ext               // in an extension
+	sizeLF
+	data
+	dataCR
+	dataLF
+	trailers
+	over
+)
+
+// Next reads from b. It returns the data that b begins with, if any, and how
+// many bytes of b are dealt with; no data and all of b dealt with means that
+// more must come. When the body has ended, it deals with nothing more.
+func (c *Chunks) Next(b []byte) (piece []byte, n int, err error) {
+	for n < len(b) && c.state != over {
+		if c.state == data {
+			take := int64(len(b) - n)
+			if take > c.left {
+				take = c.left
+			}
+			piece = b[n : n+int(take)]
+			if c.left -= take; c.left == 0 {
+				c.state = dataCR
+			}
+			return piece, n + int(take), nil
+		}
+		if c.state == trailers {
+			used, err := c.trail(b[n:])
+			return nil, n + used, err
+		}
+		if err := c.step(b[n]); err != nil {
+			return nil, n, err
+		}
+		n++
+	}
+	return nil, n, nil
+}
+
+// step reads one byte of what stands around the data.
+func (c *Chunks) step(b byte) error {
+	switch c.state {
+	case size, ext:
+		if c.line++; c.line > maxChunkLine {
+			return errChunkExt
+		}
+		return c.sizeLine(b)
+	case sizeLF:
+		if b != '\n' {
+			return errBareCR
+		}
+		c.state, c.line, c.digits = data, 0, 0
+		if c.left == 0 {
+			c.state = trailers
+		}
+	case dataCR:
+		if b != '\r' {
+			return errChunkEnd
+		}
+		c.state = dataLF
+	case dataLF:
+		if b != '\n' {
+			return errChunkEnd
+		}
+		c.state = size
+	}
+	return nil
+}
+
+func (c *Chunks) sizeLine(b byte) error {
+	switch {
+	case b == '\r':
+		if c.digits == 0 {
+			return errChunkSize
+		}
+		c.state = sizeLF
+	case c.state == ext:
+		if !text[b] {
+			return errChunkExt
+		}
+	case b == ';':
+		if c.digits == 0 {
+			return errChunkSize
+		}
+		c.state = ext
+	default:
+		d := hex(b)
+		if c.digits++; d < 0 || c.digits > 16 || c.left >= 1<<58 {
+			return errChunkSize
+		}
+		c.left = c.left<<4 | int64(d)
+	}
+	return nil
+}
+
+func hex(b byte) int {
+	switch {
+	case '0' <= b && b <= '9':
+		return int(b - '0')
+	case 'a' <= b && b <= 'f':
+		return int(b-'a') + 10
+	case 'A' <= b && b <= 'F':
+		return int(b-'A') + 10
+	}
+	return -1
+}
+
+// trail collects the trailer section, and returns how many bytes of b are its.
+func (c *Chunks) trail(b []byte) (int, error) {
+	before := len(c.trailer)
+	for used := 0; ; {
+		i := bytes.IndexByte(b[used:], '\n')
+		if i < 0 {
+			c.trailer = append(c.trailer, b[used:]...)
+			if len(c.trailer) > maxTrailers {
+				return 0, errTrailer
+			}
+			return len(b), nil
+		}
+		c.trailer = append(c.trailer, b[used:used+i+1]...)
+		used += i + 1
+		n := len(c.trailer)
+		switch {
+		case n > maxTrailers:
+			return 0, errTrailer
+		case n < 2 || c.trailer[n-2] != '\r':
+			return 0, errBareLF
+		case n == 2 || n >= 4 && c.trailer[n-3] == '\n':
+			c.state = over
+			if before == 0 && n == 2 {
+				c.trailer = c.trailer[:0]
+			}
+			return used, nil
+		}
+	}
+}
+
+// Over reports whether the body has ended.
+func (c *Chunks) Over() bool { return c.state == over }
+
+// Trailers reads the trailer section into l, when the body has ended.
+func (c *Chunks) Trailers(l *List) error {
+	l.Reset()
+	if len(c.trailer) == 0 {
+		return nil
+	}
+	return l.fields(string(c.trailer))
+}
+
+// Reset begins another body.
+func (c *Chunks) Reset() { *c = Chunks{trailer: c.trailer[:0]} }
+
+// AppendChunk appends data as one chunk; none at all for no data.
+func AppendChunk(b, data []byte) []byte {
+	if len(data) == 0 {
+		return b
+	}
+	b = AppendSize(b, len(data))
+	b = append(b, data...)
+	return append(b, '\r', '\n')
+}
+
+// AppendSize appends the line that stands before the data of a chunk.
+func AppendSize(b []byte, n int) []byte {
+	const digits = "0123456789abcdef"
+	shift := 0
+	for n>>shift > 15 {
+		shift += 4
+	}
+	for ; shift >= 0; shift -= 4 {
+		b = append(b, digits[n>>shift&15])
+	}
+	return append(b, '\r', '\n')
+}
+
+// Whole reports whether what was read so far ends with a whole line, or within
+// data.
+func (c *Chunks) Whole() bool {
+	switch c.state {
+	case ext, sizeLF, trailers:
+		return false
+	case size:
+		return c.line == 0
+	}
+	return true
+}

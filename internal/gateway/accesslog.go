@@ -5,18 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
+	"github.com/greenroom-dev/greenroom/internal/pass"
 	"github.com/greenroom-dev/greenroom/internal/route"
 )
 
@@ -36,7 +39,8 @@ type Line struct {
 	Caller   string // version ID
 	Reason   string // why the call got its view, where no stamp decided
 	Status   int    // 0: the answer was broken off
-	Sent     int64  // bytes of the answer's body
+	GRPC     codes.Code
+	Sent     int64 // bytes of the answer's body
 	Client   string
 	ID       string
 	Error    Code
@@ -44,24 +48,33 @@ type Line struct {
 	budget fleet.AccessLog
 }
 
-// line begins the line of a call.
-func (g *Gateway) line(r *http.Request, c *Call, to route.Route[*forward.Pool], began time.Time) *Line {
-	l := NewLine(r, c.Snapshot, c.hop(), began)
-	l.Service, l.Release, l.Version, l.Caller = c.Service, to.Stamp, to.Version, c.Caller
-	l.Client, l.ID = c.Client, c.ID
-	if to.Reason != route.Honoured {
-		l.Reason = to.Reason.String()
+// startLine begins the line of a call.
+func (f *Flight) startLine(r *Request) {
+	f.line = NewLine(r, f.Snapshot, f.hop(), f.Began)
+	l := &f.line
+	l.Service, l.Release, l.Version, l.Caller = f.Service, f.to.Stamp, f.to.Version, f.Caller
+	l.Client, l.ID = f.Client, f.ID
+	if f.to.Reason != route.Honoured {
+		l.Reason = f.to.Reason.String()
 	}
-	return l
 }
 
 // NewLine begins the line of a request that goes to no service. s may be nil.
-func NewLine(r *http.Request, s *Snapshot, hop Hop, began time.Time) *Line {
-	l := &Line{Time: began, Hop: hop, Method: r.Method, Host: r.Host, Path: r.URL.Path}
+func NewLine(r *Request, s *Snapshot, hop Hop, began time.Time) Line {
+	l := Line{Time: began, Hop: hop, Method: r.Method, Host: r.Host, Path: loggedPath(r.URL.Path)}
 	if s != nil {
 		l.budget = s.Edge.AccessLog
 	}
 	return l
+}
+
+// loggedPath is a path without what in it opens something: whoever knows a
+// callback address can call it.
+func loggedPath(path string) string {
+	if strings.Contains(path, ".greenroom") && strings.Contains(path, "cb") {
+		return pass.CallbackPath + "…"
+	}
+	return path
 }
 
 func (l *Line) ended(res forward.Result, err error, now time.Time) {
@@ -71,14 +84,15 @@ func (l *Line) ended(res forward.Result, err error, now time.Time) {
 		l.Error = codeBroken
 	}
 	if errors.Is(err, forward.ErrClientGone) && l.Error == "" {
-		l.Error = codeClientGone
+		l.Error = CodeClientGone
 	}
 }
 
 // failed reports whether the line is one of an error: greenroom's own, or a
 // service's.
 func (l *Line) failed() bool {
-	return l.Error != "" && l.Error != codeClientGone || l.Status >= http.StatusInternalServerError
+	return l.Error != "" && l.Error != CodeClientGone || l.Status >= http.StatusInternalServerError ||
+		statusOfGRPC(l.GRPC) >= http.StatusInternalServerError
 }
 
 // wanted reports whether the line is within the budget. The sample is chosen by
@@ -97,10 +111,12 @@ func sampled(id string, share float64) bool {
 	case share >= 1:
 		return true
 	}
-	h := fnv.New64a()
-	io.WriteString(h, id)
-	// FNV spreads short inputs badly over its high bits.
-	x := h.Sum64()
+	// FNV-1a (Fowler, Noll, Vo), which spreads short inputs badly over its high
+	// bits.
+	x := uint64(14695981039346656037)
+	for i := range len(id) {
+		x = (x ^ uint64(id[i])) * 1099511628211
+	}
 	x ^= x >> 32
 	x *= 0x9e3779b97f4a7c15
 	return float64(x) < share*math.MaxUint64
@@ -117,6 +133,7 @@ func (l *Line) encode() []byte {
 		Host     string  `json:"host"`
 		Path     string  `json:"path"`
 		Status   int     `json:"status"`
+		GRPC     uint32  `json:"grpc,omitempty"`
 		MS       float64 `json:"ms"`
 		Sent     int64   `json:"sent"`
 		Service  string  `json:"service,omitempty"`
@@ -129,7 +146,7 @@ func (l *Line) encode() []byte {
 		ID       string  `json:"id,omitempty"`
 		Error    Code    `json:"error,omitempty"`
 	}{
-		l.Time.UTC().Format(time.RFC3339Nano), l.Hop, l.Method, l.Host, l.Path, l.Status, millis(l.Took), l.Sent,
+		l.Time.UTC().Format(time.RFC3339Nano), l.Hop, l.Method, l.Host, l.Path, l.Status, uint32(l.GRPC), millis(l.Took), l.Sent,
 		l.Service, l.Release, l.Version, l.Instance, l.Caller, l.Reason, l.Client, l.ID, l.Error,
 	})
 	if err != nil {

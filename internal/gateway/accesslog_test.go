@@ -23,7 +23,7 @@ func TestAccessLogBudget(t *testing.T) {
 		{"an error of greenroom's own", fleet.AccessLog{Errors: "all"}, Line{Status: 404, Error: CodeNoRoute}, true},
 		{"errors off", fleet.AccessLog{Errors: "none", Sample: 1}, Line{Status: 500}, false},
 		{"a broken answer", fleet.AccessLog{Errors: "all"}, Line{Status: 0, Error: codeBroken}, true},
-		{"a client that left is no error", fleet.AccessLog{Errors: "all"}, Line{Status: 499, Error: codeClientGone}, false},
+		{"a client that left is no error", fleet.AccessLog{Errors: "all"}, Line{Status: 499, Error: CodeClientGone}, false},
 		{"a service's 404 is no error", fleet.AccessLog{Errors: "all"}, Line{Status: 404}, false},
 		{"all", fleet.AccessLog{Sample: 1}, Line{Status: 200}, true},
 		{"none", fleet.AccessLog{}, Line{Status: 200}, false},

@@ -1,13 +1,14 @@
 package gateway
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
 )
 
 // The members of W3C baggage that are greenroom's own.
@@ -29,10 +30,10 @@ const (
 
 // baggageStamp returns what the first greenroom.release member says, "" for
 // none.
-func baggageStamp(h http.Header) string { return baggageMember(h, stampMember) }
+func baggageStamp(h field.Header) string { return baggageMember(h, stampMember) }
 
-func baggageMember(h http.Header, key string) string {
-	for _, line := range h[baggageHeader] {
+func baggageMember(h field.Header, key string) string {
+	for _, line := range h.Values(baggageHeader) {
 		if !strings.Contains(line, key) {
 			continue
 		}
@@ -56,14 +57,24 @@ func splitMember(member string) (key, value string, ok bool) {
 // setBaggage makes stamp, and trail unless empty, the only members of their
 // names, and puts them first. Other members keep their bytes and order. What
 // is malformed, or beyond what services accept, is left out.
-func setBaggage(h http.Header, stamp, trail string) {
+func setBaggage(h field.Header, stamp, trail string) {
+	setMembers(h, stampMember+"="+url.PathEscape(stamp), trail)
+}
+
+// setMembers is setBaggage with the member that carries the stamp.
+func setMembers(h field.Header, own, trail string) {
+	lines := h.Values(baggageHeader)
+	if len(lines) == 0 && trail == "" {
+		h.Set(baggageHeader, own)
+		return
+	}
 	var b strings.Builder
-	b.WriteString(stampMember + "=" + url.PathEscape(stamp))
+	b.WriteString(own)
 	if trail != "" {
 		b.WriteString("," + trailMember + "=" + trail)
 	}
 	members, size := 0, 0
-	for _, line := range h[baggageHeader] {
+	for _, line := range lines {
 		for member := range strings.SplitSeq(line, ",") {
 			member = strings.Trim(member, " \t")
 			if members == maxForeignMembers || size+len(member) > maxForeignBytes || !foreignMember(member) {
@@ -75,7 +86,7 @@ func setBaggage(h http.Header, stamp, trail string) {
 			size += len(member) + 1
 		}
 	}
-	h[baggageHeader] = []string{b.String()}
+	h.Set(baggageHeader, b.String())
 }
 
 // foreignMember reports whether a member is well-formed and not one of ours.

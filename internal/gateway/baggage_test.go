@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/baggage"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
 )
 
 func TestSetBaggage(t *testing.T) {
@@ -30,7 +32,7 @@ func TestSetBaggage(t *testing.T) {
 		{"names that only begin like ours", []string{"greenroom.releases=1,xgreenroom.release=2"}, "", "greenroom.release=r42,greenroom.releases=1,xgreenroom.release=2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := http.Header{}
+			h := field.Map{}
 			if c.lines != nil {
 				h["Baggage"] = c.lines
 			}
@@ -38,7 +40,7 @@ func TestSetBaggage(t *testing.T) {
 			if got := strings.Join(h["Baggage"], "|"); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			if _, err := baggage.Parse(h.Get("Baggage")); err != nil {
+			if _, err := baggage.Parse(field.First(h, "Baggage")); err != nil {
 				t.Errorf("a service cannot read it: %v", err)
 			}
 			if got := baggageStamp(h); got != "r42" {
@@ -59,9 +61,9 @@ func TestBaggageFloodLeavesTheStamp(t *testing.T) {
 		"bytes":   "a=" + strings.Repeat("x", 5000) + ",b=" + strings.Repeat("x", 5000) + ",c=1",
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := http.Header{"Baggage": {line}}
+			h := field.Map{"Baggage": {line}}
 			setBaggage(h, "r42.2", "")
-			b, err := baggage.Parse(h.Get("Baggage"))
+			b, err := baggage.Parse(field.First(h, "Baggage"))
 			if err != nil || b.Member("greenroom.release").Value() != "r42.2" {
 				t.Errorf("a service reads %q, %v", b.Member("greenroom.release").Value(), err)
 			}
@@ -84,7 +86,7 @@ func TestReadStamp(t *testing.T) {
 		{http.Header{"Baggage": {"a=1", "greenroom.release=r2"}}, "r2"},
 		{http.Header{"Baggage": {"xgreenroom.release=r2"}}, ""},
 	} {
-		if got := ReadStamp(c.h, "X-Greenroom-Release"); got != c.want {
+		if got := ReadStamp(field.Map(c.h), "X-Greenroom-Release"); got != c.want {
 			t.Errorf("%v: %q, want %q", c.h, got, c.want)
 		}
 	}

@@ -1,19 +1,18 @@
 package gateway
 
 import (
-	"crypto/rand"
 	"errors"
-	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"time"
 
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
-	"github.com/greenroom-dev/greenroom/internal/route"
 )
 
-// statusClientGone is what logs and metrics say of a client that did not wait.
-const statusClientGone = 499
+// StatusClientGone is what logs and metrics say of a client that did not wait.
+const StatusClientGone = 499
 
 // Call is one request as the edge or the mesh understood it.
 type Call struct {
@@ -24,20 +23,24 @@ type Call struct {
 	ID       string        // of the request, for logs and problems; may be empty
 	Client   string        // address, for the access log
 	Timeout  time.Duration // to the answer's header; 0: none
+	Began    time.Time     // by the gateway's clock
 	Trail    bool          // collect and answer which versions it went through (edge)
+	Side     Side          // nil: none
+}
 
-	// Rewrite, if set, has a look at the header to send before the stamp is
-	// set in it.
-	Rewrite func(h http.Header)
-	// Stalled, if set, reports that the request's body was given up on since
-	// nothing more of it came.
-	Stalled func() bool
-	// Inform, if set, has a look at the header of each informational answer, in a
-	// goroutine of its own.
-	Inform func(h http.Header)
-	// Answer, if set, has the last word on the header of the service's answer,
-	// from which greenroom's own fields are gone by then.
-	Answer func(status int, h http.Header)
+// Side is what the side that a call came in at has to say about its headers.
+type Side interface {
+	// Rewrite has a look at the header to send before the stamp is set in it.
+	Rewrite(h field.Header)
+	// Inform has a look at the header of each informational answer, possibly in
+	// a goroutine of its own.
+	Inform(h field.Header)
+	// Answer has the last word on the header of the service's answer, from which
+	// greenroom's own fields are gone by then.
+	Answer(h field.Header)
+	// Stalled reports that the request's body was given up on since nothing more
+	// of it came.
+	Stalled() bool
 }
 
 func (c *Call) hop() Hop {
@@ -50,152 +53,51 @@ func (c *Call) hop() Hop {
 // Forward has a call answered by the version that the call's view says, or
 // answers with a Problem. It panics with http.ErrAbortHandler when an answer
 // broke off half-way, since HTTP/2 knows no other way to say so.
-func (g *Gateway) Forward(w http.ResponseWriter, r *http.Request, c *Call) {
-	began := g.now()
-	to, known := c.Snapshot.Table.Lookup(c.Service, c.Stamp, c.Caller)
-	if to.Reason != route.Honoured && c.Caller != "" {
-		g.outside(c.Snapshot, c, to.Reason)
-	}
-	line := g.line(r, c, to, began)
-	if !known {
-		g.Refuse(w, r, line, Problem{Code: CodeNoService, Detail: fmt.Sprintf(
-			"Service %s is not part of what serves under %s. Look at `greenroom status`, and open a release that adds it.", c.Service, to.Stamp)})
+func (g *Gateway) Forward(w http.ResponseWriter, r *http.Request, c Call) {
+	var f Flight
+	q := RequestOf(r)
+	g.Find(&f, c)
+	if p := f.Begin(&q); p != nil {
+		g.Answer(w, &q, *p, f.ID)
+		f.Refused()
 		return
 	}
-	if c.Caller != "" && !c.Snapshot.mayCall(serviceOf(c.Caller), c.Service) {
-		g.Refuse(w, r, line, Problem{Code: CodeCallNotAllowed, Detail: fmt.Sprintf(
-			"Service %s may not call %s. Add %s to `calls` of %s in the Fleet and run `greenroom fleet apply`.",
-			serviceOf(c.Caller), c.Service, c.Service, serviceOf(c.Caller))})
-		return
+	defer f.End()
+	res, err := g.exchange(w, r, &f)
+	if err == nil && res.Status == http.StatusOK && q.IsGRPC() {
+		f.grpc = grpcStatus(w.Header())
 	}
-	view := g.flows.view(to.Stamp)
-	f := view.service(c.Service, g.metrics)
-	view.seen(began)
-	f.inFlight.Add(1)
-	f.metrics.Began()
-	var res forward.Result
-	var err error
-	done := false
-	defer func() {
-		now := g.now()
-		if !done { // a panic of somebody else's
-			err = forward.ErrBroken
+	p, broken := f.Settle(res, err)
+	switch {
+	case broken:
+		panic(http.ErrAbortHandler)
+	case p != nil:
+		if p.Code == CodeBodyStalled || p.Code == CodeMalformed {
+			w.Header().Set("Connection", "close")
 		}
-		f.requests.Add(1)
-		if failed(res, err) {
-			f.errors.Add(1)
-		}
-		f.metrics.Ended(c.hop(), statusOf(res, err), duration(res, now.Sub(began)))
-		view.seen(now)
-		f.inFlight.Add(-1)
-		line.ended(res, err, now)
-		g.access.write(line)
-	}()
-	res, err = g.exchange(w, r, c, to, view)
-	if errors.Is(err, forward.ErrClientGone) && c.Stalled != nil && c.Stalled() {
-		err = errors.Join(err, os.ErrDeadlineExceeded)
+		g.Answer(w, &q, *p, f.ID)
 	}
-	done = true
-	g.settle(w, r, c, to, line, err)
 }
 
 // exchange forwards a call whose way is known.
-func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request, c *Call, to route.Route[*forward.Pool], view *viewFlow) (forward.Result, error) {
-	s := c.Snapshot
-	var way *trail
-	if c.Caller != "" {
-		if id := baggageMember(r.Header, trailMember); id != "" {
-			g.trails.get(id).add(to.Version)
-		}
-	} else if c.Trail {
-		if way = g.trails.begin(); way != nil {
-			defer g.trails.end(way)
-			way.add(to.Version)
-		}
-	}
+func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request, f *Flight) (forward.Result, error) {
 	res, err := g.forwarder.Forward(w, r, forward.Exchange{
-		Pool:    to.Target,
-		Timeout: c.Timeout,
-		End:     view.end.c,
-		Rewrite: func(h http.Header) {
-			if c.Rewrite != nil {
-				c.Rewrite(h)
-			}
-			switch {
-			case c.Caller != "":
-				restoreStamp(h, s.StampHeader, to.Stamp)
-			case way != nil:
-				setStamp(h, s.StampHeader, to.Stamp, way.id)
-			default:
-				setStamp(h, s.StampHeader, to.Stamp, "")
-			}
-		},
-		Inform: func(h http.Header) {
-			stripAnswer(h, s.StampHeader)
-			if c.Inform != nil {
-				c.Inform(h)
-			}
-		},
+		Pool:    f.Pool(),
+		Timeout: f.Timeout,
+		End:     f.Over(),
+		Rewrite: func(h http.Header) { f.Rewrite(field.Map(h)) },
+		Inform:  func(h http.Header) { f.Inform(field.Map(h)) },
 		Answer: func(status int, h http.Header) {
-			stripAnswer(h, s.StampHeader)
-			if c.Trail {
-				h.Set(ReleaseHeader, to.Stamp)
-				if way != nil {
-					h.Set(TrailHeader, way.String())
-				}
+			if status == http.StatusSwitchingProtocols {
+				f.Stream()
 			}
-			if c.Answer != nil {
-				c.Answer(status, h)
-			}
+			f.Answered(field.Map(h))
 		},
 	})
 	if err == nil {
-		stripTrailers(w.Header(), s.StampHeader)
+		f.Snapshot.stripTrailers(w.Header())
 	}
 	return res, err
-}
-
-// settle says what went wrong to whoever can still hear it.
-func (g *Gateway) settle(w http.ResponseWriter, r *http.Request, c *Call, to route.Route[*forward.Pool], line *Line, err error) {
-	who := fmt.Sprintf("%s of service %s", to.Version, c.Service)
-	if pool := to.Target; pool != nil {
-		who = fmt.Sprintf("Version %s of service %s", pool.Version(), pool.Service())
-	}
-	var p Problem
-	switch {
-	case err == nil:
-		return
-	case errors.Is(err, forward.ErrBroken):
-		panic(http.ErrAbortHandler)
-	case errors.Is(err, forward.ErrClientGone) && errors.Is(err, os.ErrDeadlineExceeded):
-		p = Problem{Code: CodeBodyStalled, Detail: "Nothing more of the request's body came for too long. Send it again, without pauses."}
-		w.Header().Set("Connection", "close")
-	case errors.Is(err, forward.ErrClientGone):
-		line.Error = codeClientGone
-		panic(http.ErrAbortHandler)
-	case errors.Is(err, forward.ErrNoInstance):
-		p = Problem{Code: CodeNoInstance, Detail: who + " has no ready instance. The request was not sent; try again, and see `greenroom status` and `greenroom logs " + c.Service + "`."}
-	case errors.Is(err, forward.ErrRefused):
-		p = Problem{Code: CodeRefused, Detail: who + " does not take connections. The request was not sent; see `greenroom logs " + c.Service + "`."}
-	case errors.Is(err, forward.ErrTimeout):
-		p = Problem{Code: CodeTimeout, Detail: fmt.Sprintf("%s sent no answer within %v. The request may have been carried out; look before trying again.", who, c.Timeout)}
-	case errors.Is(err, forward.ErrBadAnswer):
-		p = Problem{Code: CodeBadAnswer, Detail: who + " broke off, or answered with something that is not HTTP. The request may have been carried out; see `greenroom logs " + c.Service + "`."}
-		g.log.Warn("a service gave no valid answer", "service", c.Service, "version", to.Version, "request", c.ID, "error", err)
-	default:
-		p = Problem{Code: CodeInternal, Detail: "This is a fault of greenroom; its log says more under this request's id."}
-		g.log.Error("forwarding failed", "service", c.Service, "version", to.Version, "request", c.ID, "error", err)
-	}
-	line.Error = p.Code
-	line.Status = p.Code.Status()
-	g.Answer(w, r, p, c.ID)
-}
-
-// Refuse answers with a problem and writes the request's line.
-func (g *Gateway) Refuse(w http.ResponseWriter, r *http.Request, line *Line, p Problem) {
-	line.Error, line.Status = p.Code, p.Code.Status()
-	g.Answer(w, r, p, line.ID)
-	g.Written(line)
 }
 
 // statusOf is what metrics and logs say of an exchange; 0 for one that broke
@@ -206,8 +108,10 @@ func statusOf(res forward.Result, err error) int {
 		return res.Status
 	case errors.Is(err, forward.ErrClientGone) && errors.Is(err, os.ErrDeadlineExceeded):
 		return CodeBodyStalled.Status()
+	case errors.Is(err, forward.ErrMalformed):
+		return CodeMalformed.Status()
 	case errors.Is(err, forward.ErrClientGone):
-		return statusClientGone
+		return StatusClientGone
 	case errors.Is(err, forward.ErrBroken):
 		return 0
 	case errors.Is(err, forward.ErrNoInstance):
@@ -220,13 +124,6 @@ func statusOf(res forward.Result, err error) int {
 	return http.StatusInternalServerError
 }
 
-// failed reports whether an exchange went wrong for reasons that are not the
-// client's.
-func failed(res forward.Result, err error) bool {
-	status := statusOf(res, err)
-	return status == 0 && !res.Ended || status >= http.StatusInternalServerError
-}
-
 // duration is what metrics take for a latency.
 func duration(res forward.Result, took time.Duration) time.Duration {
 	if res.Upgraded {
@@ -235,8 +132,19 @@ func duration(res forward.Result, took time.Duration) time.Duration {
 	return took
 }
 
-// NewID returns a random request id.
-func NewID() string { return rand.Text() }
+// NewID returns a random request id, of 128 bits: 26 letters and digits, as
+// RFC 4648 has base32. It is no secret, and comes of the runtime's own ChaCha8,
+// which costs no system call now and then.
+func NewID() string {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var id [26]byte
+	high, low := rand.Uint64(), rand.Uint64()
+	for i := range id {
+		id[i] = digits[low&31]
+		low, high = low>>5|high<<59, high>>5
+	}
+	return string(id[:])
+}
 
 // ValidID reports whether s can be a request's id: 1 to 128 bytes of letters,
 // digits and what UUIDs, trace ids and Base64 need besides.

@@ -20,6 +20,7 @@ const (
 	CodeTimeout        Code = "timeout"
 	CodeBadAnswer      Code = "bad-answer"
 	CodeBodyStalled    Code = "body-stalled"
+	CodeMalformed      Code = "malformed-body"
 	CodeCallNotAllowed Code = "call-not-allowed"
 	CodeMethodRefused  Code = "method-refused"
 	CodeUpgradeRefused Code = "upgrade-refused"
@@ -34,13 +35,16 @@ const (
 	CodePassMissing    Code = "pass-missing"
 	CodeCrossSite      Code = "cross-site"
 	CodeNoPage         Code = "no-page"
+	CodeNoCallback     Code = "no-callback"
 	CodePageMethod     Code = "page-method"
+	CodeOnHold         Code = "on-hold"
+	CodeHoldFull       Code = "hold-full"
 	CodeInternal       Code = "internal"
 )
 
 // What only the access log says, since nobody is there to read an answer.
 const (
-	codeClientGone Code = "client-gone"
+	CodeClientGone Code = "client-gone"
 	codeBroken     Code = "broken"
 )
 
@@ -48,9 +52,10 @@ const (
 func Codes() []Code {
 	return []Code{
 		CodeStarting, CodeNoRoute, CodeNoService, CodeNoInstance, CodeRefused, CodeTimeout, CodeBadAnswer,
-		CodeBodyStalled, CodeCallNotAllowed, CodeMethodRefused, CodeUpgradeRefused, CodeTooManyFields,
+		CodeBodyStalled, CodeMalformed, CodeCallNotAllowed, CodeMethodRefused, CodeUpgradeRefused, CodeTooManyFields,
 		CodeHostRefused, CodePathRefused, CodePassExpired, CodePassForged, CodePassRevoked, CodePassUnknown,
-		CodePassDenied, CodePassMissing, CodeCrossSite, CodeNoPage, CodePageMethod, CodeInternal,
+		CodePassDenied, CodePassMissing, CodeCrossSite, CodeNoPage, CodeNoCallback, CodePageMethod, CodeOnHold, CodeHoldFull,
+		CodeInternal,
 	}
 }
 
@@ -79,6 +84,8 @@ func (c Code) kind() kind {
 		return kind{http.StatusBadGateway, codes.Internal, "The service gave no valid answer"}
 	case CodeBodyStalled:
 		return kind{http.StatusRequestTimeout, codes.DeadlineExceeded, "The request's body stopped coming"}
+	case CodeMalformed:
+		return kind{http.StatusBadRequest, codes.InvalidArgument, "The request's body is malformed"}
 	case CodeCallNotAllowed:
 		return kind{http.StatusForbidden, codes.PermissionDenied, "The call is not allowed"}
 	case CodeMethodRefused:
@@ -107,8 +114,14 @@ func (c Code) kind() kind {
 		return kind{http.StatusForbidden, codes.PermissionDenied, "The request came from another site"}
 	case CodeNoPage:
 		return kind{http.StatusNotFound, codes.Unimplemented, "Greenroom has no such page"}
+	case CodeNoCallback:
+		return kind{http.StatusNotFound, codes.Unimplemented, "Nothing is called at this address"}
 	case CodePageMethod:
 		return kind{http.StatusMethodNotAllowed, codes.Unimplemented, "The page does not take this method"}
+	case CodeOnHold:
+		return kind{http.StatusServiceUnavailable, codes.Unavailable, "The fleet is on hold"}
+	case CodeHoldFull:
+		return kind{http.StatusServiceUnavailable, codes.Unavailable, "The fleet is on hold, and no more requests can wait"}
 	}
 	return kind{http.StatusInternalServerError, codes.Internal, "Greenroom failed"}
 }

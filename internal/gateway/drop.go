@@ -112,7 +112,7 @@ func (g *Gateway) outside(s *Snapshot, c *Call, reason route.Reason) {
 	if c.Stamp != "" && !s.Table.Known(c.Stamp) {
 		g.metrics.Late(from, c.Service)
 	}
-	now := g.now()
+	now := c.Began
 	found := false
 	for stamp, v := range g.flows.load() {
 		if v.inFlight(from) == 0 {

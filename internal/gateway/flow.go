@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ type flows struct {
 // viewFlow is what is under way under one stamp.
 type viewFlow struct {
 	stamp    string
+	member   string // of baggage, that carries the stamp
 	end      *onceChan
 	lastSeen atomic.Int64 // Unix nanoseconds, coarse
 	mu       sync.Mutex   // serializes replacing services
@@ -46,6 +48,10 @@ func (f *flows) load() map[string]*viewFlow {
 	return nil
 }
 
+func newViewFlow(stamp string) *viewFlow {
+	return &viewFlow{stamp: stamp, member: stampMember + "=" + url.PathEscape(stamp), end: newOnceChan()}
+}
+
 // view returns the counts of a stamp.
 func (f *flows) view(stamp string) *viewFlow {
 	if v, ok := f.load()[stamp]; ok {
@@ -57,7 +63,7 @@ func (f *flows) view(stamp string) *viewFlow {
 	if v, ok := old[stamp]; ok {
 		return v
 	}
-	v := &viewFlow{stamp: stamp, end: newOnceChan()}
+	v := newViewFlow(stamp)
 	next := maps.Clone(old)
 	if next == nil {
 		next = make(map[string]*viewFlow)
@@ -83,7 +89,7 @@ func (f *flows) follow(known func(stamp string) bool) {
 			if next == nil {
 				next = maps.Clone(f.load())
 			}
-			fresh := &viewFlow{stamp: stamp, end: newOnceChan()}
+			fresh := newViewFlow(stamp)
 			if v.sum() > 0 {
 				fresh.prior = v
 			}
@@ -134,7 +140,7 @@ func (v *viewFlow) service(name string, metrics Metrics) *flow {
 	if f, ok := old[name]; ok {
 		return f
 	}
-	f := &flow{metrics: metrics.Flow(name, releaseOf(v.stamp))}
+	f := &flow{metrics: metrics.Flow(name, ReleaseOf(v.stamp))}
 	next := maps.Clone(old)
 	if next == nil {
 		next = make(map[string]*flow)

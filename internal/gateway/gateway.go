@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
+	"github.com/greenroom-dev/greenroom/internal/gateway/hold"
 	"github.com/greenroom-dev/greenroom/internal/pass"
 )
 
@@ -41,6 +42,7 @@ type Forwarder interface {
 // Options are what a Gateway works with.
 type Options struct {
 	Passes    Passes           // required where the edge is served
+	Callbacks CallbackUses     // who counts the calls of callbacks; without, those with a count take none
 	Forwarder Forwarder        // forward.New(forward.Options{}) if nil
 	Metrics   Metrics          // none if nil
 	Log       *slog.Logger     // of what an operator should know; discarded if nil
@@ -52,6 +54,7 @@ type Options struct {
 // concurrent use.
 type Gateway struct {
 	passes    Passes
+	callbacks CallbackUses
 	forwarder Forwarder
 	metrics   Metrics
 	log       *slog.Logger
@@ -61,6 +64,8 @@ type Gateway struct {
 	flows    flows
 	drops    drops
 	trails   trails
+	queue    hold.Queue   // where requests wait at the edge
+	streams  atomic.Int64 // calls under way that are answered by streams
 	access   *accessLog
 }
 
@@ -81,6 +86,7 @@ func New(o Options) *Gateway {
 	}
 	g := &Gateway{
 		passes:    o.Passes,
+		callbacks: o.Callbacks,
 		forwarder: o.Forwarder,
 		metrics:   o.Metrics,
 		log:       o.Log,
@@ -99,7 +105,9 @@ func New(o Options) *Gateway {
 func (g *Gateway) Publish(s *Snapshot) {
 	s.Compile()
 	g.flows.follow(s.Table.Known)
+	g.beginHold(s)
 	g.snapshot.Store(s)
+	g.followHold(s)
 }
 
 // Current returns the Snapshot published last, nil before the first.
@@ -125,8 +133,10 @@ func (g *Gateway) EndView(stamp string) {
 	g.flows.end(stamp, s != nil && s.Table.Known(stamp))
 }
 
-// EndStreams does what EndView does, for all stamps in use: before a shutdown.
+// EndStreams does what EndView does, for all stamps in use, and turns away what
+// waits at the edge: before a shutdown.
 func (g *Gateway) EndStreams() {
+	g.queue.Close()
 	for _, v := range g.flows.load() {
 		v.end.close()
 	}

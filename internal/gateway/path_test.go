@@ -1,11 +1,11 @@
 package gateway
 
 import (
-	"net/http"
 	"net/url"
 	"testing"
 
 	"github.com/greenroom-dev/greenroom/internal/fleet"
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
 )
 
 func TestCanonicalPath(t *testing.T) {
@@ -121,7 +121,7 @@ func TestValidID(t *testing.T) {
 
 func TestStripReserved(t *testing.T) {
 	s := &Snapshot{StampHeader: "X-View"}
-	h := http.Header{
+	h := field.Map{
 		"X-View": {"a", "b"}, "X_view": {"a"}, "x-VIEW": {"a"}, "X-Views": {"stays"},
 		"X-Greenroom-Release": {"a"}, "X_greenroom_Release": {"a"}, "X-Greenroom-Whatever": {"a"},
 		"Greenroom-Pass": {"t"}, "Greenroom_pass": {"t"}, "Greenroom-Passage": {"stays"},

@@ -14,7 +14,7 @@ const MaxHeaderFields = 200
 // Refusal returns the code under which a request is refused whatever it asks
 // for, "" for one that may go on: methods and upgrades that would make the
 // gateway a tunnel or an echo, and too many header fields.
-func Refusal(r *http.Request) Code {
+func Refusal(r *Request) Code {
 	switch r.Method {
 	case http.MethodConnect, http.MethodTrace:
 		return CodeMethodRefused
@@ -22,15 +22,11 @@ func Refusal(r *http.Request) Code {
 	if !httpguts.ValidHeaderFieldName(r.Method) { // a token too; HTTP/2 does not check it
 		return CodeMethodRefused
 	}
-	if len(r.Header["Upgrade"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "h2c") ||
-		len(r.Header["Http2-Settings"]) > 0 {
+	if upgrade := r.Header.Values("Upgrade"); len(upgrade) > 0 && httpguts.HeaderValuesContainsToken(upgrade, "h2c") ||
+		len(r.Header.Values("Http2-Settings")) > 0 {
 		return CodeUpgradeRefused
 	}
-	fields := 0
-	for _, values := range r.Header {
-		fields += len(values)
-	}
-	if fields > MaxHeaderFields {
+	if r.Fields > MaxHeaderFields {
 		return CodeTooManyFields
 	}
 	return ""
@@ -41,10 +37,4 @@ func Refusal(r *http.Request) Code {
 func ValidHost(host string) bool {
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
 	return host != "" && len(host) <= 261 && !strings.ContainsAny(host, "@/\\?#,;!$&'()*+=%\"<>`{}|^") && !strings.ContainsFunc(host, odd)
-}
-
-// IsGRPC reports whether the caller of a request expects gRPC's way of
-// answering.
-func IsGRPC(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }

@@ -21,6 +21,9 @@ type Snapshot struct {
 	Services    []fleet.Service
 	Passes      map[string]PassRule // by release name
 	Revoked     map[string]struct{} // pass IDs
+	Hold        *Hold               // nil: none
+	Callbacks   *Callbacks          // what may be called from outside
+	Serving     string              // what ordinary requests get, as people are told it; "": by its release's name
 	Pins        []Pin               // stamps besides the default that a pinned browser session may stay on
 
 	once     sync.Once
@@ -103,6 +106,8 @@ type Switch struct {
 	Default string              // stamp; must be a view of the table
 	Passes  map[string]PassRule // replaces the former
 	Pins    []Pin               // replaces the former
+	Hold    *Hold               // replaces the former
+	Serving string              // what Default's view is called on pages
 }
 
 // With returns a compiled Snapshot that differs from s only by the switch. Its
@@ -121,7 +126,10 @@ func (s *Snapshot) With(w Switch) (*Snapshot, error) {
 		Services:    s.Services,
 		Passes:      w.Passes,
 		Revoked:     s.Revoked,
+		Callbacks:   s.Callbacks,
 		Pins:        w.Pins,
+		Hold:        w.Hold,
+		Serving:     w.Serving,
 		compiled:    s.compiled,
 	}
 	return next.Compile(), nil
@@ -176,8 +184,8 @@ func (s *Snapshot) Pinned(stamp string, now time.Time) string {
 	return s.Default()
 }
 
-// releaseOf returns the release that a stamp belongs to: r42 for r42.2.
-func releaseOf(stamp string) string {
+// ReleaseOf returns the release that a stamp belongs to: r42 for r42.2.
+func ReleaseOf(stamp string) string {
 	name, _, _ := strings.Cut(stamp, ".")
 	return name
 }

@@ -5,19 +5,23 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway"
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
 	"github.com/greenroom-dev/greenroom/internal/pass"
+	"github.com/greenroom-dev/greenroom/internal/passpage"
 )
 
 // audience is which view the sender of a request gets, and why.
 type audience struct {
 	stamp     string
-	holder    bool   // of a pass that opens the view
-	byHeader  bool   // the pass came in a header
-	clearPass bool   // the pass cookie is of no use any more
-	pin       string // what the session cookie is to say from now on; "" for no change
+	release   string          // of the pass that was refused
+	holder    bool            // of a pass, who is told which view it is
+	callback  bool            // an outside system that calls a callback address
+	byHeader  bool            // the pass came in a header
+	clearPass bool            // the pass cookie is of no use any more
+	badge     *passpage.Badge // for a page; nil: none
+	pin       string          // what the session cookie is to say from now on; "" for no change
 }
 
 // verdict is what a pass opens.
@@ -29,29 +33,39 @@ type verdict struct {
 // audienceOf decides about a request. A problem means that it carries a pass
 // that opens nothing: it is refused, never given what serves.
 func (h *Handler) audienceOf(q *request) (audience, *gateway.Problem) {
-	token, byHeader := passOf(q.Request)
+	token, byHeader := passOf(q.Header)
 	if token == "" {
-		return h.ordinary(q), nil
+		return h.switchedOff(q, h.ordinary(q)), nil
 	}
 	v, problem := h.judge(q.snapshot, token)
 	switch {
 	case problem != nil:
-		return audience{byHeader: byHeader}, problem
+		return audience{byHeader: byHeader, release: v.claims.Release}, problem
 	case v.rule.Access == gateway.Ordinary:
 		who := h.ordinary(q)
 		who.clearPass = !byHeader
 		return who, nil
+	case !q.below(v.claims.Paths):
+		who := h.ordinary(q)
+		who.holder, who.byHeader, who.badge = true, byHeader, q.badge(v, passpage.BadgeElsewhere)
+		return who, nil
 	}
-	return audience{stamp: v.rule.Stamp, holder: true, byHeader: byHeader}, nil
+	return audience{stamp: v.rule.Stamp, holder: true, byHeader: byHeader, badge: q.badge(v, passpage.BadgeOn)}, nil
+}
+
+// below reports whether a pass for these paths opens the path of a request. A
+// service may take the path as it stands, so that has to be below them too.
+func (q *request) below(paths []string) bool {
+	return pass.Under(paths, q.path) && (q.path == q.URL.Path || pass.Under(paths, q.URL.Path))
 }
 
 // passOf returns the pass that a request carries: the header's first value,
 // else the cookie's.
-func passOf(r *http.Request) (token string, byHeader bool) {
-	if values, ok := r.Header[gateway.PassHeader]; ok && len(values) > 0 {
+func passOf(h field.Header) (token string, byHeader bool) {
+	if values := h.Values(gateway.PassHeader); len(values) > 0 {
 		return strings.TrimSpace(values[0]), true
 	}
-	return cookieOf(r.Header, passCookie), false
+	return passpage.CookieIn(h.Values("Cookie"), passpage.CookieName), false
 }
 
 // judge says what a token opens at present. With a problem, the verdict holds
@@ -66,8 +80,15 @@ func (h *Handler) judge(s *gateway.Snapshot, token string) (verdict, *gateway.Pr
 	case err != nil:
 		return v, &gateway.Problem{Code: gateway.CodePassForged, Detail: "The pass was not made here, or was changed on its way. " + ask}
 	}
+	if claims.Live { // whatever serves; pages and problems name it
+		v.claims.Release = gateway.ReleaseOf(s.Default())
+	}
 	if _, revoked := s.Revoked[claims.ID]; revoked {
-		return v, &gateway.Problem{Code: gateway.CodePassRevoked, Detail: fmt.Sprintf("Somebody took the pass for %s back. ", claims.Release) + ask}
+		return v, &gateway.Problem{Code: gateway.CodePassRevoked, Detail: fmt.Sprintf("Somebody took the pass for %s back. ", v.claims.Release) + ask}
+	}
+	if claims.Live {
+		v.rule = gateway.PassRule{Access: gateway.Preview, Stamp: s.Default()}
+		return v, nil
 	}
 	rule, known := s.Passes[claims.Release]
 	if !known || rule.UID != claims.UID {
@@ -91,46 +112,25 @@ func (h *Handler) ordinary(q *request) audience {
 	if s.Edge.SessionPinning <= 0 {
 		return audience{stamp: s.Default()}
 	}
-	named := cookieOf(q.Header, pinCookie)
-	who := audience{stamp: s.Pinned(named, h.gateway.Now())}
-	if who.stamp != named && isNavigation(q.Request) {
+	named := passpage.CookieIn(q.Header.Values("Cookie"), pinCookie)
+	who := audience{stamp: s.Pinned(named, q.began)}
+	if who.stamp != named && q.isNavigation() {
 		who.pin = who.stamp
 	}
 	return who
 }
 
 // isNavigation reports whether a browser asks for a page.
-func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet {
+func (q *request) isNavigation() bool {
+	if q.Method != http.MethodGet {
 		return false
 	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+	if mode := field.First(q.Header, "Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
-	return wantsHTML(r)
+	return q.wantsHTML()
 }
 
-func wantsHTML(r *http.Request) bool {
-	for _, accept := range r.Header["Accept"] {
-		if strings.Contains(accept, "text/html") {
-			return true
-		}
-	}
-	return false
-}
-
-// until words how long a pass holds, for its holder.
-func until(t, now time.Time) string {
-	left := t.Sub(now).Round(time.Minute)
-	if left < time.Minute {
-		return "less than a minute"
-	}
-	d, rest := left/(24*time.Hour), left%(24*time.Hour)
-	switch hours := rest / time.Hour; {
-	case d > 0:
-		return fmt.Sprintf("%d d %d h", d, hours)
-	case hours > 0:
-		return fmt.Sprintf("%d h %d min", hours, rest%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%d min", left/time.Minute)
-}
+// wantsHTML reports whether a page is wanted, rather than an answer for a
+// program.
+func (q *request) wantsHTML() bool { return passpage.AcceptsHTML(q.Header.Values("Accept")) }

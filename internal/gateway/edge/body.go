@@ -3,10 +3,12 @@ package edge
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway"
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
 )
 
 // bodyGuard gives up on a request's body when nothing more of it comes. Until
@@ -24,6 +26,7 @@ type bodyGuard struct {
 	timer    *time.Timer // nil: the body may take its time
 	free     atomic.Bool // the answer has begun
 	over     atomic.Bool // given up
+	whole    atomic.Bool // read to its end
 }
 
 // guardBody puts a guard around r's body, in place: the server adds trailers
@@ -36,7 +39,7 @@ func (h *Handler) guardBody(w http.ResponseWriter, r *http.Request, s *gateway.S
 	g := &bodyGuard{ReadCloser: r.Body, request: r, snapshot: s, stall: h.options.BodyStall}
 	g.stripTrailers()
 	r.Body = g
-	if gateway.IsGRPC(r) {
+	if q := gateway.RequestOf(r); q.IsGRPC() {
 		return g
 	}
 	control := http.NewResponseController(w)
@@ -55,6 +58,7 @@ func (h *Handler) guardBody(w http.ResponseWriter, r *http.Request, s *gateway.S
 func (g *bodyGuard) Read(p []byte) (int, error) {
 	n, err := g.read(p)
 	if err == io.EOF {
+		g.whole.Store(true)
 		g.stripTrailers()
 	}
 	return n, err
@@ -75,13 +79,17 @@ func (g *bodyGuard) read(p []byte) (int, error) {
 
 // stripTrailers is called before anybody reads trailers, those that are
 // announced and those that came.
-func (g *bodyGuard) stripTrailers() {
-	g.snapshot.StripReserved(g.request.Trailer)
-	for key := range g.request.Trailer {
-		if key == "Baggage" || key == "Cookie" || key == "Forwarded" || claimsOrigin(key) {
-			delete(g.request.Trailer, key)
-		}
-	}
+func (g *bodyGuard) stripTrailers() { stripTrailers(g.snapshot, field.Map(g.request.Trailer)) }
+
+// stripTrailers takes out of a request's trailers what is taken out of its
+// header.
+func stripTrailers(s *gateway.Snapshot, h field.Header) {
+	s.StripReserved(h)
+	h.DeleteAll(field.Func(forgedByTrailer))
+}
+
+func forgedByTrailer(key string) bool {
+	return strings.EqualFold(key, "Baggage") || strings.EqualFold(key, "Cookie") || strings.EqualFold(key, "Forwarded") || claimsOrigin(key)
 }
 
 // answered lets the body take its time.
@@ -96,6 +104,19 @@ func (g *bodyGuard) answered() {
 func (g *bodyGuard) end() {
 	if g != nil {
 		g.patience.end()
+	}
+}
+
+// unread reports whether there may be more of the body, for which net/http
+// waits when it has been answered.
+func (g *bodyGuard) unread() bool { return g != nil && !g.whole.Load() && !g.over.Load() }
+
+// boundBody gives the rest of a body that nobody reads as long as a piece of one
+// that somebody does. Before net/http sends an answer, and before it takes the
+// connection's next request, it reads what is left, however long that takes.
+func (h *Handler) boundBody(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.options.BodyStall))
 	}
 }
 

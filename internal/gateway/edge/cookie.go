@@ -2,49 +2,29 @@ package edge
 
 import (
 	"net/http"
+	"slices"
 	"strings"
-	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
+	"github.com/greenroom-dev/greenroom/internal/passpage"
 )
 
-// The cookies of the edge. No service ever sees or sets them.
-const (
-	passCookie = "greenroom_pass"    // a pass
-	pinCookie  = "greenroom_session" // the stamp that a browser session began on
-)
-
-// cookieOf returns the first value of a cookie, "" for none.
-func cookieOf(h http.Header, name string) string {
-	for _, line := range h["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			if value, ok := cutCookie(pair, name); ok {
-				return strings.Trim(value, "\"")
-			}
-		}
-	}
-	return ""
-}
-
-func cutCookie(pair, name string) (value string, ok bool) {
-	key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
-	if !ok || strings.TrimRight(key, " \t") != name {
-		return "", false
-	}
-	return strings.Trim(value, " \t"), true
-}
+// pinCookie has the stamp that a browser session began on. No service ever sees
+// or sets it, nor the one with a pass.
+const pinCookie = "greenroom_session"
 
 func ours(pair string) bool {
-	_, pass := cutCookie(pair, passCookie)
-	_, pin := cutCookie(pair, pinCookie)
-	return pass || pin
+	_, pin := passpage.CutCookie(pair, pinCookie)
+	return pin || passpage.OurCookie(pair)
 }
 
 // stripCookies takes our cookies out of a request and leaves the bytes of all
 // others as they came.
-func stripCookies(h http.Header) {
-	lines := h["Cookie"]
+func stripCookies(h field.Header) {
+	lines := h.Values("Cookie")
 	found := false
 	for _, line := range lines {
-		found = found || strings.Contains(line, passCookie) || strings.Contains(line, pinCookie)
+		found = found || strings.Contains(line, "greenroom_")
 	}
 	if !found {
 		return
@@ -55,11 +35,15 @@ func stripCookies(h http.Header) {
 			kept = append(kept, line)
 		}
 	}
-	if len(kept) == 0 {
-		delete(h, "Cookie")
-		return
+	replace(h, "Cookie", kept)
+}
+
+// replace makes values the only ones of a name.
+func replace(h field.Header, name string, values []string) {
+	h.Delete(name)
+	for _, value := range values {
+		h.Add(name, value)
 	}
-	h["Cookie"] = kept
 }
 
 func stripLine(line string) string {
@@ -76,26 +60,14 @@ func stripLine(line string) string {
 }
 
 // dropOurCookies takes out of an answer what would set our cookies.
-func dropOurCookies(h http.Header) {
-	lines := h["Set-Cookie"]
-	for _, line := range lines {
-		if pair, _, _ := strings.Cut(line, ";"); ours(pair) {
-			kept := make([]string, 0, len(lines))
-			for _, line := range lines {
-				if pair, _, _ := strings.Cut(line, ";"); !ours(pair) {
-					kept = append(kept, line)
-				}
-			}
-			h["Set-Cookie"] = kept
-			return
-		}
+func dropOurCookies(h field.Header) {
+	lines := h.Values("Set-Cookie")
+	setsOurs := func(line string) bool {
+		pair, _, _ := strings.Cut(line, ";")
+		return ours(strings.TrimLeft(pair, "= \t")) // browsers send a cookie without a name as its value
 	}
-}
-
-func newPassCookie(token string, expires, now time.Time, https bool) *http.Cookie {
-	return &http.Cookie{
-		Name: passCookie, Value: token, Path: "/", MaxAge: max(1, int(expires.Sub(now)/time.Second)),
-		Secure: https, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	if slices.ContainsFunc(lines, setsOurs) {
+		replace(h, "Set-Cookie", slices.DeleteFunc(slices.Clone(lines), setsOurs))
 	}
 }
 
@@ -103,13 +75,6 @@ func newPassCookie(token string, expires, now time.Time, https bool) *http.Cooki
 func pinnedCookie(stamp string, https bool) *http.Cookie {
 	return &http.Cookie{
 		Name: pinCookie, Value: stamp, Path: "/",
-		Secure: https, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}
-}
-
-func clearedCookie(name string, https bool) *http.Cookie {
-	return &http.Cookie{
-		Name: name, Path: "/", MaxAge: -1,
 		Secure: https, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 }

@@ -18,6 +18,10 @@ import (
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway"
+	"github.com/greenroom-dev/greenroom/internal/gateway/fast"
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
+	"github.com/greenroom-dev/greenroom/internal/pass"
+	"github.com/greenroom-dev/greenroom/internal/passpage"
 )
 
 // Options are limits towards slow or hostile clients. A zero field has its
@@ -54,172 +58,260 @@ func (o Options) withDefaults() Options {
 type Handler struct {
 	gateway *gateway.Gateway
 	options Options
-	pages   *pages
+	pages   *passpage.Set
 
 	underWay atomic.Int64 // requests handed over
 }
 
 // NewHandler returns a Handler that forwards through g.
 func NewHandler(g *gateway.Gateway, o Options) *Handler {
-	return &Handler{gateway: g, options: o.withDefaults(), pages: newPages()}
+	return &Handler{gateway: g, options: o.withDefaults(), pages: passpage.NewSet()}
 }
 
-// request is an outside request with what was found out about it.
+// request is an outside request with what was found out about it. It is what
+// the gateway asks about the headers of its call, too.
 type request struct {
-	*http.Request
+	gateway.Request
+	handler  *Handler
 	snapshot *gateway.Snapshot
 	from     origin
 	id       string
-	line     *gateway.Line
+	began    time.Time
+	logged   bool   // its line is written
+	path     string // as routes are compared with it
+	match    gateway.Match
+	who      audience
+	raw      *http.Request // nil on the fast path
+	guard    *bodyGuard    // nil: none
+
+	untouched bool // the service wants its answer to arrive as it was
 }
+
+// way is what decide found out.
+type way int
+
+const (
+	forward way = iota
+	ownPage
+	refused // with a problem
+	denied  // a pass opens nothing; with a problem
+	badged  // to a service, whose page is to have a badge
+	held    // it waits, or is turned away
+)
 
 // ServeHTTP answers greenroom's own pages and hands everything else over to the
 // service that the routes say, under the stamp of the view that its sender
 // gets.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s := h.gateway.Current()
-	q := &request{Request: r, snapshot: s, id: requestID(r.Header), line: gateway.NewLine(r, s, gateway.Edge, h.gateway.Now())}
-	q.line.ID = q.id
+	q := &request{Request: gateway.RequestOf(r), raw: r}
+	way, problem := h.decide(q, q.peer(), h.gateway.Now())
 	closeUnclear(w, r)
 	if r.ProtoMajor >= 2 {
 		stream := newStreamWriter(w, h.options.WriteStall)
 		defer stream.end()
 		w = stream
 	}
+	if way == refused || way == denied || way == ownPage {
+		h.boundBody(w, r)
+	}
+	h.answer(w, q, way, problem)
+}
+
+// peer is the other end of the connection that net/http read q from.
+func (q *request) peer() peer {
+	return peerOf(q.raw.RemoteAddr, q.raw.TLS != nil || fast.Encrypted(q.raw.Context()))
+}
+
+// answer does what was decided.
+func (h *Handler) answer(w http.ResponseWriter, q *request, way way, problem *gateway.Problem) {
+	switch way {
+	case held:
+		h.hold(w, q)
+	case ownPage:
+		h.serveOwn(w, q, q.path)
+	case refused:
+		h.refuse(w, q, *problem)
+	case denied:
+		h.deny(w, q, q.who, *problem)
+	case badged:
+		h.forward(&badgeWriter{ResponseWriter: w, q: q}, q)
+	default:
+		h.forward(w, q)
+	}
+}
+
+// decide finds out what becomes of a request. It changes nothing but q.
+func (h *Handler) decide(q *request, from peer, now time.Time) (way, *gateway.Problem) {
+	s := h.gateway.Current()
+	q.handler, q.snapshot, q.began = h, s, now
+	q.id = requestID(q.Header)
 	if s == nil {
-		h.refuse(w, q, gateway.CodeStarting, "The fleet's routes are not known yet. Try again in a second.")
-		return
+		return refused, &gateway.Problem{Code: gateway.CodeStarting, Detail: "The fleet's routes are not known yet. Try again in a second."}
 	}
-	q.from = originOf(s, r)
-	q.line.Client = q.from.client
-	path, ok := h.check(w, q)
+	q.from = originOf(s, from, q.Header)
+	if problem := q.check(); problem != nil {
+		return refused, problem
+	}
+	if q.path == passpage.Own || strings.HasPrefix(q.path, passpage.Own+"/") {
+		return ownPage, nil
+	}
+	match, ok := s.Match(q.Host, q.path, q.Method)
 	if !ok {
-		return
-	}
-	if path == own || strings.HasPrefix(path, own+"/") {
-		h.serveOwn(w, q, path)
-		return
-	}
-	match, ok := s.Match(r.Host, path, r.Method)
-	if !ok {
-		h.refuse(w, q, gateway.CodeNoRoute, fmt.Sprintf(
-			"None of the edge's routes takes %s for this host and path. `greenroom fleet show` lists them.", r.Method))
-		return
+		return refused, &gateway.Problem{Code: gateway.CodeNoRoute, Detail: fmt.Sprintf(
+			"None of the edge's routes takes %s for this host and path. `greenroom fleet show` lists them.", q.Method)}
 	}
 	// A service may take the path as it stands. Then a route must not have opened
 	// it by where the path leads: /admin/../api is not for whom /api is routed to.
-	if path != r.URL.Path {
-		if literal, _ := s.Match(r.Host, r.URL.Path, r.Method); literal.Service != match.Service {
-			h.refusePath(w, q)
-			return
+	if q.path != q.URL.Path {
+		if literal, _ := s.Match(q.Host, q.URL.Path, q.Method); literal.Service != match.Service {
+			return refused, refusedPath()
 		}
 	}
-	who, problem := h.audienceOf(q)
-	if problem != nil {
-		h.deny(w, q, who, *problem)
-		return
+	q.match = match
+	var problem *gateway.Problem
+	if q.who, problem = h.audienceOf(q); problem != nil {
+		return denied, problem
 	}
-	h.forward(w, q, match, who)
+	if q.heldBy(now) != gateway.GoOn {
+		return held, nil
+	}
+	if q.who.badge != nil {
+		return badged, nil
+	}
+	return forward, nil
 }
 
-// check answers what is refused whoever asks, and returns the path that routes
-// are compared with.
-func (h *Handler) check(w http.ResponseWriter, q *request) (path string, ok bool) {
-	switch code := gateway.Refusal(q.Request); code {
+// check says what is refused whoever asks, and finds the path that routes are
+// compared with.
+func (q *request) check() *gateway.Problem {
+	switch code := gateway.Refusal(&q.Request); code {
 	case "":
 	case gateway.CodeMethodRefused:
-		h.refuse(w, q, code, "Greenroom is no tunnel and no echo: it does not forward CONNECT or TRACE, nor a method that is no token.")
-		return "", false
+		return &gateway.Problem{Code: code, Detail: "Greenroom is no tunnel and no echo: it does not forward CONNECT or TRACE, nor a method that is no token."}
 	case gateway.CodeUpgradeRefused:
-		h.refuse(w, q, code, "Greenroom does not change to h2c on request. Speak HTTP/2 from the start of the connection, or HTTP/1.1.")
-		return "", false
+		return &gateway.Problem{Code: code, Detail: "Greenroom does not change to h2c on request. Speak HTTP/2 from the start of the connection, or HTTP/1.1."}
 	default:
-		h.refuse(w, q, code, fmt.Sprintf("A request may have at most %d header fields.", gateway.MaxHeaderFields))
-		return "", false
+		return &gateway.Problem{Code: code, Detail: fmt.Sprintf("A request may have at most %d header fields.", gateway.MaxHeaderFields)}
 	}
 	if q.Host != "" && !gateway.ValidHost(q.Host) || q.URL.User != nil || q.URL.Scheme != "" && q.URL.Scheme != "http" && q.URL.Scheme != "https" {
-		h.refuse(w, q, gateway.CodeHostRefused, "The host must be a name or an address, with or without a port, and the scheme http or https.")
-		return "", false
+		return &gateway.Problem{Code: gateway.CodeHostRefused, Detail: "The host must be a name or an address, with or without a port, and the scheme http or https."}
 	}
-	path, err := gateway.CanonicalPath(q.URL)
+	path, err := gateway.CanonicalPath(&q.URL)
 	if err != nil {
-		h.refusePath(w, q)
-		return "", false
+		return refusedPath()
 	}
-	return path, true
+	q.path = path
+	return nil
 }
 
-func (h *Handler) refusePath(w http.ResponseWriter, q *request) {
-	h.refuse(w, q, gateway.CodePathRefused, "The path leads above its root or into another route, hides `..`, a backslash step or a NUL in encoded form, or holds a number sign or a space. Send it resolved and encoded.")
+func refusedPath() *gateway.Problem {
+	return &gateway.Problem{Code: gateway.CodePathRefused, Detail: "The path leads above its root or into another route, hides `..`, a backslash step or a NUL in encoded form, or holds a number sign or a space. Send it resolved and encoded."}
+}
+
+// call is q as the gateway's core takes it.
+func (q *request) call() gateway.Call {
+	return gateway.Call{
+		Snapshot: q.snapshot,
+		Service:  q.match.Service,
+		Stamp:    q.who.stamp,
+		ID:       q.id,
+		Client:   q.from.client,
+		Timeout:  q.match.Timeout,
+		Began:    q.began,
+		Trail:    q.who.holder || q.snapshot.Edge.ShowRelease,
+		Side:     q,
+	}
 }
 
 // forward hands the request over to the gateway's core.
-func (h *Handler) forward(w http.ResponseWriter, q *request, match gateway.Match, who audience) {
+func (h *Handler) forward(w http.ResponseWriter, q *request) {
 	h.underWay.Add(1)
 	defer h.underWay.Add(-1)
-	guard := h.guardBody(w, q.Request, q.snapshot)
-	defer guard.end()
-	h.gateway.Forward(w, q.Request, &gateway.Call{
-		Snapshot: q.snapshot,
-		Service:  match.Service,
-		Stamp:    who.stamp,
-		ID:       q.id,
-		Client:   q.from.client,
-		Timeout:  match.Timeout,
-		Trail:    who.holder || q.snapshot.Edge.ShowRelease,
-		Stalled:  guard.stalled,
-		Rewrite: func(out http.Header) {
-			q.snapshot.StripReserved(out)
-			stripCookies(out)
-			q.from.rewrite(out, q.Request)
-			setRequestID(out, q.id)
-		},
-		Inform: dropOurCookies,
-		Answer: func(_ int, answer http.Header) {
-			guard.answered()
-			h.finish(answer, q, who)
-		},
-	})
+	q.guard = h.guardBody(w, q.raw, q.snapshot)
+	defer q.guard.end()
+	h.gateway.Forward(w, q.raw, q.call())
+	if q.guard.unread() {
+		h.boundBody(w, q.raw)
+	}
 }
 
-// finish completes the header of a service's answer.
-func (h *Handler) finish(answer http.Header, q *request, who audience) {
+// Rewrite takes out what no service is to see, and says whom the edge speaks
+// for.
+func (q *request) Rewrite(out field.Header) {
+	q.snapshot.StripReserved(out)
+	if base := q.snapshot.CallbackBase(q.who.stamp, q.began); base != "" {
+		out.Set(pass.CallbackHeader, base)
+	}
+	if q.who.badge != nil {
+		out.Set("Accept-Encoding", "identity") // nothing can be put into a compressed page
+	}
+	stripCookies(out)
+	q.from.rewrite(out, q.Host)
+	out.Set("X-Request-Id", q.id)
+}
+
+// Inform takes our cookies out of an informational answer.
+func (q *request) Inform(h field.Header) { dropOurCookies(h) }
+
+// Answer completes the header of a service's answer.
+func (q *request) Answer(answer field.Header) {
+	q.guard.answered()
+	q.untouched = forbidsChange(answer)
 	dropOurCookies(answer)
 	// What a holder gets names the release, also when it is what everybody gets.
-	if now := h.gateway.Current(); who.holder || who.stamp != now.Default() {
+	if now := q.handler.gateway.Current(); q.who.holder || q.who.stamp != now.Default() {
 		forbidCaching(answer)
 	}
-	shared := sharedCacheable(answer)
-	if who.clearPass && !shared {
-		answer.Add("Set-Cookie", clearedCookie(passCookie, q.from.https).String())
+	if q.who.callback {
+		guardAddress(answer)
 	}
-	if who.pin != "" && !shared {
-		answer.Add("Set-Cookie", pinnedCookie(who.pin, q.from.https).String())
+	if !q.who.clearPass && q.who.pin == "" {
+		return
+	}
+	shared := sharedCacheable(answer)
+	if q.who.clearPass && !shared {
+		answer.Add("Set-Cookie", passpage.ClearedCookie(q.from.https).String())
+	}
+	if q.who.pin != "" && !shared {
+		answer.Add("Set-Cookie", pinnedCookie(q.who.pin, q.from.https).String())
 	}
 }
 
-func (h *Handler) refuse(w http.ResponseWriter, q *request, code gateway.Code, detail string) {
-	h.gateway.Refuse(w, q.Request, q.line, gateway.Problem{Code: code, Detail: detail})
+// Stalled reports that the request's body was given up on.
+func (q *request) Stalled() bool { return q.guard.stalled() }
+
+func (h *Handler) refuse(w http.ResponseWriter, q *request, p gateway.Problem) {
+	h.gateway.Answer(w, &q.Request, p, q.id)
+	q.written(p.Code.Status(), p.Code)
+}
+
+// written writes the line of a request that no service was asked about.
+func (q *request) written(status int, code gateway.Code) {
+	line := gateway.NewLine(&q.Request, q.snapshot, gateway.Edge, q.began)
+	line.ID, line.Client, line.Status, line.Error = q.id, q.from.client, status, code
+	q.handler.gateway.Written(&line)
+	q.logged = true
 }
 
 // closeUnclear ends the connection after requests whose length two servers may
 // see differently (RFC 9112, section 6.1): net/http takes "Transfer-Encoding"
 // beside "Content-Length", and ignores it in HTTP/1.0, without a word. So
 // whatever a proxy before us thinks was part of the body is never read as a
-// request.
+// request. On a connection that is read strictly there are none of these. What
+// follows a request that wants another protocol is not read strictly, so that
+// one which stays with HTTP is the last on its connection.
 func closeUnclear(w http.ResponseWriter, r *http.Request) {
-	if !r.ProtoAtLeast(1, 1) || r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+	chunked := r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 && !fast.Guarded(r.Context())
+	if !r.ProtoAtLeast(1, 1) || chunked || r.ProtoMajor == 1 && len(r.Header["Upgrade"]) > 0 {
 		w.Header().Set("Connection", "close")
 	}
 }
 
 // requestID returns the request's own id, if it has exactly one that can be
 // one, else a new one.
-func requestID(h http.Header) string {
-	if ids := h["X-Request-Id"]; len(ids) == 1 && gateway.ValidID(ids[0]) {
+func requestID(h field.Header) string {
+	if ids := h.Values("X-Request-Id"); len(ids) == 1 && gateway.ValidID(ids[0]) {
 		return ids[0]
 	}
 	return gateway.NewID()
 }
-
-func setRequestID(h http.Header, id string) { h["X-Request-Id"] = []string{id} }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -387,37 +388,78 @@ func TestConnectIsRefused(t *testing.T) {
 	}
 }
 
-// A request whose end two servers may see differently is the last one on its
-// connection, so that nothing after it is taken for a request.
+var statusLine = regexp.MustCompile(`(?m)^HTTP/1\.\d \d`)
+
+// What two servers may read differently is refused, and is the last on its
+// connection, so that nothing after it is taken for a request. Sections are
+// those of RFC 9112.
 func TestNothingIsSmuggled(t *testing.T) {
 	f := start(t, gatewaytest.Config{})
 	const second = "GET /second HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-	for _, c := range []struct{ name, first, status string }{
-		{"both lengths", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "200"},
-		{"chunked in HTTP/1.0", "POST /first HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n", "200"},
-		{"two lengths", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd", "400"},
-		{"a list of lengths", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 4, 5\r\n\r\nabcd", "400"},
-		{"a signed length", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: +4\r\n\r\nabcd", "400"},
-		{"unknown coding", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "501"},
-		{"coding twice", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", "501"},
-		{"space before the colon", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length : 4\r\n\r\nabcd", "400"},
-		{"two hosts", "GET /first HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "400"},
-		{"no host", "GET /first HTTP/1.1\r\n\r\n", "400"},
-		{"a bare CR in a value", "GET /first HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n", "400"},
-		{"a NUL in a value", "GET /first HTTP/1.1\r\nHost: x\r\nA: b\x00c\r\n\r\n", "400"},
+	for _, c := range []struct{ section, name, first string }{
+		{"6.1", "both lengths", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+		{"6.1", "chunked in HTTP/1.0", "POST /first HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"},
+		{"6.3", "two lengths", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd"},
+		{"6.3", "a length twice", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nabcd"},
+		{"6.3", "a list of lengths", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 4, 5\r\n\r\nabcd"},
+		{"6.3", "a list of one length", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 4, 4\r\n\r\nabcd"},
+		{"6.3", "a signed length", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: +4\r\n\r\nabcd"},
+		{"6.3", "a hexadecimal length", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 0x4\r\n\r\nabcd"},
+		{"6.3", "no length", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\nabcd"},
+		{"6.3", "a length beyond all numbers", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551620\r\n\r\nabcd"},
+		{"6.1", "unknown coding", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"},
+		{"6.1", "coding twice", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"},
+		{"6.1", "codings in a row", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"},
+		{"6.1", "a coding behind a vertical tab", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \vchunked\r\n\r\n0\r\n\r\n"},
+		{"5.1", "space before the colon", "POST /first HTTP/1.1\r\nHost: x\r\nContent-Length : 4\r\n\r\nabcd"},
+		{"5.1", "no name", "GET /first HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n"},
+		{"5.1", "no colon", "GET /first HTTP/1.1\r\nHost: x\r\nA\r\n\r\n"},
+		{"5.2", "a folded field", "GET /first HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n"},
+		{"2.2", "space before the first field", "GET /first HTTP/1.1\r\n A: b\r\nHost: x\r\n\r\n"},
+		{"2.2", "lines that end with LF", "GET /first HTTP/1.1\nHost: x\n\n"},
+		{"2.2", "one line that ends with LF", "GET /first HTTP/1.1\r\nHost: x\nA: b\r\n\r\n"},
+		{"2.2", "an empty line that ends with LF", "GET /first HTTP/1.1\r\nHost: x\r\n\n"},
+		{"2.2", "two empty lines before", "\r\n\r\nGET /first HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{"3.2", "two hosts", "GET /first HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"},
+		{"3.2", "no host", "GET /first HTTP/1.1\r\n\r\n"},
+		{"3", "two spaces in the request line", "GET  /first HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{"3", "a tab in the request line", "GET\t/first HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{"3", "a space behind the version", "GET /first HTTP/1.1 \r\nHost: x\r\n\r\n"},
+		{"3.2", "a NUL in the target", "GET /fi\x00rst HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{"2.2", "a bare CR in a value", "GET /first HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n"},
+		{"2.2", "a bare CR before the line's end", "GET /first HTTP/1.1\r\nHost: x\r\nA: b\r\r\n\r\n"},
+		{"5.5", "a NUL in a value", "GET /first HTTP/1.1\r\nHost: x\r\nA: b\x00c\r\n\r\n"},
+		{"7.1", "a chunk without a size", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\r\nab\r\n0\r\n\r\n"},
+		{"7.1", "a signed chunk size", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nab\r\n0\r\n\r\n"},
+		{"7.1", "a chunk size with 0x", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nab\r\n0\r\n\r\n"},
+		{"7.1", "a chunk size beyond all numbers", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000002\r\nab\r\n0\r\n\r\n"},
+		{"7.1", "space behind a chunk size", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nab\r\n0\r\n\r\n"},
+		{"7.1", "a chunk size that ends with LF", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n"},
+		{"7.1", "a chunk that ends with LF", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\n0\r\n\r\n"},
+		{"7.1", "a chunk longer than its size", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n"},
+		{"7.1.1", "a bare CR in an extension", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;a\rb\r\nab\r\n0\r\n\r\n"},
+		{"7.1.1", "an LF in an extension", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;a\nab\r\n0\r\n\r\n"},
+		{"7.1.2", "a trailer that ends with LF", "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nA: b\n\r\n"},
+		{"7.8", "an upgrade to h2c", "GET /first HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.section+" "+c.name, func(t *testing.T) {
 			answer := raw(t, f, c.first+second)
-			if n := strings.Count(answer, "HTTP/1."); n != 1 {
+			if n := len(statusLine.FindAllString(answer, -1)); n != 1 {
 				t.Errorf("%d answers:\n%s", n, answer)
 			}
-			if _, rest, _ := strings.Cut(answer, " "); !strings.HasPrefix(rest, c.status) {
-				t.Errorf("want %s:\n%s", c.status, answer)
+			if _, rest, _ := strings.Cut(answer, " "); !strings.HasPrefix(rest, "400") || !strings.Contains(answer, "Connection: close") {
+				t.Errorf("want 400, and the end of the connection:\n%s", answer)
 			}
 		})
 	}
-	if n := strings.Count(raw(t, f, "GET /first HTTP/1.1\r\nHost: x\r\n\r\n"+second), "HTTP/1.1 200"); n != 2 {
-		t.Errorf("two plain requests on a connection got %d answers", n)
+	for name, first := range map[string]string{
+		"plain":                "GET /first HTTP/1.1\r\nHost: x\r\n\r\n",
+		"an empty line before": "\r\nGET /first HTTP/1.1\r\nHost: x\r\n\r\n",
+		"chunked":              "POST /first HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n0\r\nA: b\r\n\r\n",
+	} {
+		if n := strings.Count(raw(t, f, first+second), "HTTP/1.1 200"); n != 2 {
+			t.Errorf("%s: two requests on a connection got %d answers", name, n)
+		}
 	}
 }
 

@@ -1,11 +1,11 @@
 package edge
 
 import (
-	"net/http"
 	"net/netip"
 	"strings"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway"
+	"github.com/greenroom-dev/greenroom/internal/gateway/field"
 )
 
 // The fields by which proxies say whom they speak for.
@@ -15,26 +15,40 @@ const (
 	forwardedHost  = "X-Forwarded-Host"
 )
 
-// origin is where a request comes from.
-type origin struct {
-	peer    netip.Addr // of the connection; invalid where it has none
-	trusted bool       // the peer is a proxy whose word is believed
-	https   bool       // the client spoke TLS, to us or to a trusted proxy
-	client  string     // address of the client, for the access log
+// peer is the other end of a connection.
+type peer struct {
+	addr  netip.Addr // invalid where it has none
+	text  string     // of addr
+	https bool       // it spoke TLS to us
 }
 
-func originOf(s *gateway.Snapshot, r *http.Request) origin {
-	o := origin{https: r.TLS != nil}
-	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		o.peer = peer.Addr().Unmap()
-		o.client = o.peer.String()
-		o.trusted = s.Trusts(o.peer)
+func peerOf(remote string, https bool) peer {
+	p := peer{https: https}
+	if at, err := netip.ParseAddrPort(remote); err == nil {
+		p.addr = at.Addr().Unmap()
+		p.text = p.addr.String()
+	}
+	return p
+}
+
+// origin is where a request comes from.
+type origin struct {
+	peer
+	trusted bool   // the peer is a proxy whose word is believed
+	https   bool   // the client spoke TLS, to us or to a trusted proxy
+	client  string // address of the client, for the access log
+}
+
+func originOf(s *gateway.Snapshot, p peer, h field.Header) origin {
+	o := origin{peer: p, https: p.https, client: p.text}
+	if p.addr.IsValid() {
+		o.trusted = s.Trusts(p.addr)
 	}
 	if o.trusted {
-		if proto := r.Header.Get(forwardedProto); proto != "" {
+		if proto := field.First(h, forwardedProto); proto != "" {
 			o.https = strings.EqualFold(proto, "https")
 		}
-		o.client = clientBehind(s, r.Header[forwardedFor], o.client)
+		o.client = clientBehind(s, h.Values(forwardedFor), o.client)
 	}
 	return o
 }
@@ -57,33 +71,34 @@ func clientBehind(s *gateway.Snapshot, lines []string, peer string) string {
 // rewrite says to the service whom the edge speaks for. What an untrusted peer
 // says about that is taken out, and so is Forwarded: keeping two accounts in
 // step is nobody's job here.
-func (o origin) rewrite(h http.Header, r *http.Request) {
-	for key := range h {
-		if strings.EqualFold(key, "Forwarded") || claimsOrigin(key) && (!o.trusted || strings.Contains(key, "_")) {
-			delete(h, key)
-		}
-	}
-	if o.peer.IsValid() {
-		chain := o.peer.String()
-		if before := strings.Join(h[forwardedFor], ", "); before != "" {
+func (o *origin) rewrite(h field.Header, host string) {
+	h.DeleteAll(o)
+	if o.addr.IsValid() {
+		chain := o.text
+		if before := strings.Join(h.Values(forwardedFor), ", "); before != "" {
 			chain = before + ", " + chain
 		}
-		h[forwardedFor] = []string{chain}
+		h.Set(forwardedFor, chain)
 	}
-	if h.Get(forwardedProto) == "" {
-		h[forwardedProto] = []string{"http"}
+	if field.First(h, forwardedProto) == "" {
+		proto := "http"
 		if o.https {
-			h[forwardedProto] = []string{"https"}
+			proto = "https"
 		}
+		h.Set(forwardedProto, proto)
 	}
-	if h.Get(forwardedHost) == "" && r.Host != "" {
-		h[forwardedHost] = []string{r.Host}
+	if field.First(h, forwardedHost) == "" && host != "" {
+		h.Set(forwardedHost, host)
 	}
+}
+
+// Has reports whether a field of the request says what o does not believe.
+func (o *origin) Has(key string) bool {
+	return strings.EqualFold(key, "Forwarded") || claimsOrigin(key) && (!o.trusted || strings.Contains(key, "_"))
 }
 
 // claimsOrigin reports whether a field says where a request comes from, with
 // underscores for hyphens too.
 func claimsOrigin(key string) bool {
-	key = strings.ReplaceAll(strings.ToLower(key), "_", "-")
-	return strings.HasPrefix(key, "x-forwarded-") || key == "x-real-ip"
+	return field.FoldsToPrefix(key, "X-Forwarded-") || field.FoldsTo(key, "X-Real-Ip")
 }

@@ -214,7 +214,7 @@ func TestTakingAPass(t *testing.T) {
 	problem(t, post(t, take, good, "Origin: null"), 403, gateway.CodeCrossSite)
 	problem(t, post(t, f.URL+"/.greenroom/leave", nil, "Origin: https://evil.example"), 403, gateway.CodeCrossSite)
 	resp, body := do(t, post(t, take, good, "Origin: https://live.example.com", "X-Forwarded-Proto: https"))
-	if resp.StatusCode != 200 || len(resp.Cookies()) != 1 || !resp.Cookies()[0].Secure {
+	if resp.StatusCode != 200 || len(resp.Cookies()) != 2 || !resp.Cookies()[0].Secure || !resp.Cookies()[1].Secure {
 		t.Errorf("over https: %v %s", resp, body)
 	}
 	resp, _ = do(t, post(t, take, good, html))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway"
+	"github.com/greenroom-dev/greenroom/internal/gateway/fast"
 )
 
 // Listeners are sockets that somebody else opened, such as a service manager.
@@ -26,9 +27,12 @@ type Listeners struct {
 // cleartext, both by negotiation over TLS.
 type Server struct {
 	handler   *Handler
+	fast      *fast.Server
 	http      *http.Server
-	cleartext net.Listener // nil: none
-	tls       net.Listener // nil: none
+	handover  *fast.Handover // from fast to http
+	config    *tls.Config    // nil: none
+	cleartext net.Listener   // nil: none
+	tls       net.Listener   // nil: none
 }
 
 // Open opens the edge's listeners and reads its certificates. Nothing is
@@ -37,6 +41,16 @@ func Open(g *gateway.Gateway, e fleet.Edge, l Listeners, o Options) (*Server, er
 	o = o.withDefaults()
 	h := NewHandler(g, o)
 	s := &Server{handler: h, http: newHTTPServer(h, g, o)}
+	s.handover = fast.NewHandover(nil)
+	s.fast = fast.NewServer(g, fast.Options{
+		MaxHeader:     o.MaxHeader,
+		HeaderTimeout: o.HeaderTimeout,
+		IdleTimeout:   o.IdleTimeout,
+		BodyStall:     o.BodyStall,
+		WriteStall:    o.WriteStall,
+		Wrap:          func(c net.Conn) net.Conn { return &conn{Conn: c, stall: o.WriteStall} },
+		Std:           s.handover,
+	})
 	opened := false
 	defer func() {
 		if !opened {
@@ -45,7 +59,7 @@ func Open(g *gateway.Gateway, e fleet.Edge, l Listeners, o Options) (*Server, er
 	}()
 	var err error
 	if l.Cleartext != nil || e.Listen != "" {
-		if s.cleartext, err = open(l.Cleartext, e.Listen, o); err != nil {
+		if s.cleartext, err = open(l.Cleartext, e.Listen); err != nil {
 			return nil, err
 		}
 	}
@@ -54,8 +68,8 @@ func Open(g *gateway.Gateway, e fleet.Edge, l Listeners, o Options) (*Server, er
 		if err != nil {
 			return nil, err
 		}
-		s.http.TLSConfig = &tls.Config{GetCertificate: certs.Get, MinVersion: tls.VersionTLS12}
-		if s.tls, err = open(l.TLS, e.TLS.Listen, o); err != nil {
+		s.config = &tls.Config{GetCertificate: certs.Get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+		if s.tls, err = open(l.TLS, e.TLS.Listen); err != nil {
 			return nil, err
 		}
 	}
@@ -66,14 +80,14 @@ func Open(g *gateway.Gateway, e fleet.Edge, l Listeners, o Options) (*Server, er
 	return s, nil
 }
 
-func open(given net.Listener, addr string, o Options) (net.Listener, error) {
+func open(given net.Listener, addr string) (net.Listener, error) {
 	if given == nil {
 		var err error
 		if given, err = net.Listen("tcp", addr); err != nil {
 			return nil, fmt.Errorf("opening the edge at %s: %w; free the port, or set another address under spec.edge", addr, err)
 		}
 	}
-	return &listener{Listener: given, stall: o.WriteStall}, nil
+	return given, nil
 }
 
 func newHTTPServer(h *Handler, g *gateway.Gateway, o Options) *http.Server {
@@ -83,6 +97,7 @@ func newHTTPServer(h *Handler, g *gateway.Gateway, o Options) *http.Server {
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:                      h,
+		ConnContext:                  fast.ConnContext,
 		Protocols:                    protocols,
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            o.HeaderTimeout,
@@ -117,18 +132,25 @@ func addrOf(l net.Listener) net.Addr {
 // Serve serves until Shutdown, and then returns nil, or until a listener
 // fails.
 func (s *Server) Serve() error {
-	ended := make(chan error, 2)
-	n := 0
+	ended := make(chan error, 3)
+	n := 1
+	go func() {
+		err := s.http.Serve(s.handover)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		ended <- err
+	}()
 	if s.cleartext != nil {
 		n++
-		go func() { ended <- s.http.Serve(s.cleartext) }()
+		go func() { ended <- s.fast.Serve(s.cleartext, s.handler, nil) }()
 	}
 	if s.tls != nil {
 		n++
-		go func() { ended <- s.http.ServeTLS(s.tls, "", "") }()
+		go func() { ended <- s.fast.Serve(s.tls, s.handler, s.config) }()
 	}
 	for range n {
-		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		if err := <-ended; err != nil {
 			return fmt.Errorf("serving the edge: %w", err)
 		}
 	}
@@ -140,7 +162,12 @@ func (s *Server) Serve() error {
 // end. When ctx is done first, it breaks off what is left and returns ctx's
 // error.
 func (s *Server) Shutdown(ctx context.Context) error {
+	drained := make(chan error, 1)
+	go func() { drained <- s.fast.Shutdown(ctx) }()
 	err := s.http.Shutdown(ctx)
+	if e := <-drained; err == nil {
+		err = e
+	}
 	if err == nil {
 		err = s.handler.idle(ctx) // net/http forgets upgraded connections
 	}
@@ -171,21 +198,6 @@ func (s *Server) closeListeners() {
 			l.Close()
 		}
 	}
-}
-
-// listener makes connections that give up on clients who do not take what they
-// are sent.
-type listener struct {
-	net.Listener
-	stall time.Duration
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{Conn: c, stall: l.stall}, nil
 }
 
 // conn bounds how long one write may take, beside the deadlines that are set

@@ -227,6 +227,12 @@ func isGRPC(h http.Header) bool {
 }
 
 func isEventStream(h http.Header) bool {
-	t, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	return t == "text/event-stream" && h.Get("Content-Encoding") == ""
+	return IsEventStream(h.Get("Content-Type"), h.Get("Content-Encoding"))
+}
+
+// IsEventStream reports whether an answer of such a type and coding can be
+// followed from event to event.
+func IsEventStream(contentType, contentEncoding string) bool {
+	t, _, _ := mime.ParseMediaType(contentType)
+	return t == "text/event-stream" && contentEncoding == ""
 }

@@ -23,6 +23,10 @@ var (
 	// accompanies ErrBroken when it was the client who broke off.
 	ErrClientGone = errors.New("the client went away")
 
+	// ErrMalformed is returned when the request's body was framed in a way that
+	// is not HTTP's.
+	ErrMalformed = errors.New("the request's body is malformed")
+
 	// ErrBadAnswer is returned when the instance broke off before the header of
 	// its answer was complete, or spoke something that is no HTTP. The request
 	// may have been processed.

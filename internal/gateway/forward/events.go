@@ -6,19 +6,22 @@ import (
 	"time"
 )
 
-// lastEvent tells the reader of an event stream that it should come again.
-const lastEvent = "event: greenroom\ndata: {\"reason\":\"the release this stream belongs to has ended\"}\n\n"
+// LastEvent tells the reader of an event stream that it should come again.
+const LastEvent = "event: greenroom\ndata: {\"reason\":\"the release this stream belongs to has ended\"}\n\n"
 
-// events follows a text/event-stream from event to event.
-type events struct {
+// Events follows a text/event-stream from event to event.
+type Events struct {
 	text    bool // the current line is not empty
 	inside  bool // an event has begun and not ended
 	afterCR bool // a line feed belongs to the line end before it
 }
 
-// follow takes the next bytes of the stream. It returns the offset behind the
+// Inside reports whether the stream stands within an event.
+func (s *Events) Inside() bool { return s.inside }
+
+// Follow takes the next bytes of the stream. It returns the offset behind the
 // last event that ends in p, and -1 when none does.
-func (s *events) follow(p []byte) (end int) {
+func (s *Events) Follow(p []byte) (end int) {
 	end = -1
 	for i, c := range p {
 		switch {
@@ -47,7 +50,7 @@ func (s *events) follow(p []byte) (end int) {
 func (e *exchange) copyEvents(src io.Reader) error {
 	var (
 		mu     sync.Mutex // guards stream and ending
-		stream events
+		stream Events
 		ending bool
 		grace  *time.Timer
 	)
@@ -76,7 +79,7 @@ func (e *exchange) copyEvents(src io.Reader) error {
 		n, err := src.Read(buf[:])
 		mu.Lock()
 		between := !stream.inside
-		end := stream.follow(buf[:n])
+		end := stream.Follow(buf[:n])
 		bye := (ending || e.over()) && (between || end >= 0)
 		mu.Unlock()
 		if bye {
@@ -104,5 +107,5 @@ func (e *exchange) lastEvent(rest []byte) error {
 			return err
 		}
 	}
-	return e.write([]byte(lastEvent), true)
+	return e.write([]byte(LastEvent), true)
 }

@@ -1,4 +1,4 @@
-package forward
+package forward_test
 
 import (
 	"bufio"
@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
 )
 
 // startStream starts an instance that answers with parts of a chunked body, one
 // for each value, and then waits.
-func startStream(t *testing.T, kind string, parts <-chan string) Instance {
+func startStream(t *testing.T, kind string, parts <-chan string) forward.Instance {
 	t.Helper()
 	return startRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
 		if _, err := readHead(r); err != nil {
@@ -42,7 +44,7 @@ func TestStreamsFlow(t *testing.T) {
 	for _, kind := range []string{"text/event-stream", "application/json"} {
 		for _, version := range []string{"HTTP/1.1", "HTTP/2"} {
 			parts := make(chan string)
-			g := startGateway(t, newPool(t, HTTP, startStream(t, kind, parts)), nil)
+			g := startGateway(t, newPool(t, forward.HTTP, startStream(t, kind, parts)), nil)
 			client, url := http.DefaultClient, "http://"+g.addr
 			if version == "HTTP/2" {
 				client, url = h2Client(t), "https://"+g.tlsAddr
@@ -66,16 +68,16 @@ func TestEventStreamEnds(t *testing.T) {
 	for _, tc := range []struct {
 		name, before, after, want string
 	}{
-		{"between events", "data: 1\n\n", "", "data: 1\n\n" + lastEvent},
-		{"before any", "", "", lastEvent},
-		{"inside an event", "data: 1\n\ndata", ": 2\n\ndata: 3", "data: 1\n\ndata: 2\n\n" + lastEvent},
-		{"before the empty line", "data: 1\r\n", "\r\ndata: 2", "data: 1\r\n\r\n" + lastEvent},
+		{"between events", "data: 1\n\n", "", "data: 1\n\n" + forward.LastEvent},
+		{"before any", "", "", forward.LastEvent},
+		{"inside an event", "data: 1\n\ndata", ": 2\n\ndata: 3", "data: 1\n\ndata: 2\n\n" + forward.LastEvent},
+		{"before the empty line", "data: 1\r\n", "\r\ndata: 2", "data: 1\r\n\r\n" + forward.LastEvent},
 	} {
 		for _, version := range []string{"HTTP/1.1", "HTTP/2"} {
 			t.Run(tc.name+" "+version, func(t *testing.T) {
 				parts, end := make(chan string), make(chan struct{})
-				g := startGateway(t, newPool(t, HTTP, startStream(t, "text/event-stream; charset=utf-8", parts)),
-					func(_ *http.Request, x *Exchange) { x.End = end })
+				g := startGateway(t, newPool(t, forward.HTTP, startStream(t, "text/event-stream; charset=utf-8", parts)),
+					func(_ *http.Request, x *forward.Exchange) { x.End = end })
 				client, url := http.DefaultClient, "http://"+g.addr
 				if version == "HTTP/2" {
 					client, url = h2Client(t), "https://"+g.tlsAddr
@@ -92,7 +94,7 @@ func TestEventStreamEnds(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				close(end)
+				g.end(end)
 				if tc.after != "" {
 					parts <- tc.after
 				}
@@ -116,19 +118,19 @@ func TestStreamsBreakOffAtEnd(t *testing.T) {
 		{"application/octet-stream", "part"},
 	} {
 		parts, end := make(chan string), make(chan struct{})
-		g := startGateway(t, newPool(t, HTTP, startStream(t, tc.kind, parts)), func(_ *http.Request, x *Exchange) { x.End = end })
+		g := startGateway(t, newPool(t, forward.HTTP, startStream(t, tc.kind, parts)), func(_ *http.Request, x *forward.Exchange) { x.End = end })
 		resp, err := http.Get("http://" + g.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		parts <- tc.part
 		expect(t, resp.Body, tc.part)
-		close(end)
+		g.end(end)
 		if rest, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) || len(rest) > 0 {
 			t.Errorf("%s: %q, %v", tc.kind, rest, err)
 		}
 		resp.Body.Close()
-		if o := g.next(t); !errors.Is(o.err, ErrBroken) || !o.res.Ended {
+		if o := g.next(t); !errors.Is(o.err, forward.ErrBroken) || !o.res.Ended {
 			t.Errorf("%s: %+v", tc.kind, o)
 		}
 	}
@@ -137,19 +139,19 @@ func TestStreamsBreakOffAtEnd(t *testing.T) {
 // TestKnownLengthOutlivesEnd: it is no stream.
 func TestKnownLengthOutlivesEnd(t *testing.T) {
 	end, goOn := make(chan struct{}), make(chan struct{})
-	g := startGateway(t, newPool(t, HTTP, startService(t, func(w http.ResponseWriter, _ *http.Request) {
+	g := startGateway(t, newPool(t, forward.HTTP, startService(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100002")
 		w.Write(make([]byte, 100000))
 		w.(http.Flusher).Flush()
 		<-goOn
 		io.WriteString(w, "ok")
-	})), func(_ *http.Request, x *Exchange) { x.End = end })
+	})), func(_ *http.Request, x *forward.Exchange) { x.End = end })
 	resp, err := http.Get("http://" + g.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	close(end)
+	g.end(end)
 	time.AfterFunc(50*time.Millisecond, func() { close(goOn) })
 	if body, err := io.ReadAll(resp.Body); err != nil || len(body) != 100002 {
 		t.Errorf("%d bytes, %v", len(body), err)

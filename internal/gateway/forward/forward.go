@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -247,6 +249,8 @@ func (e *exchange) explain(err error) error {
 		return fmt.Errorf("%s: %w", e.name(), err)
 	case errors.Is(err, ErrTimeout) || context.Cause(e.ctx) == ErrTimeout:
 		return fmt.Errorf("%s: %w: no answer within %s", e.name(), ErrTimeout, e.Timeout)
+	case malformed(e.r, e.body.failed()):
+		return fmt.Errorf("%s: %w: %w", e.name(), ErrMalformed, e.body.failed())
 	case e.body.failed() != nil:
 		return fmt.Errorf("%s: %w: reading the request: %w", e.name(), ErrClientGone, e.body.failed())
 	case e.r.Context().Err() != nil:
@@ -255,6 +259,17 @@ func (e *exchange) explain(err error) error {
 		kind = ErrRefused
 	}
 	return fmt.Errorf("%s: %w: %w", e.name(), kind, err)
+}
+
+// malformed reports whether reading a request's body failed for what came,
+// rather than for what did not: net/http has no error for that.
+func malformed(r *http.Request, err error) bool {
+	if err == nil || r.ProtoMajor != 1 || r.Context().Err() != nil {
+		return false
+	}
+	_, net := errors.AsType[net.Error](err)
+	_, size := errors.AsType[*http.MaxBytesError](err)
+	return !net && !size && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, http.ErrBodyReadAfterClose)
 }
 
 // name says in errors where the request went.

@@ -1,4 +1,4 @@
-package forward
+package forward_test
 
 import (
 	"bufio"
@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -16,49 +17,52 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/fleet"
+	pipeline "github.com/greenroom-dev/greenroom/internal/gateway"
+	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
+	"github.com/greenroom-dev/greenroom/internal/gateway/gatewaytest"
 )
 
 // patience is how long tests wait for what must happen.
 const patience = 10 * time.Second
 
-// outcome is what Forward returned.
+// outcome is what became of an exchange.
 type outcome struct {
-	res Result
+	res forward.Result
 	err error
 }
 
-// gateway is a server that forwards everything to one pool, as a pipeline would.
+// gateway is a server that forwards everything to one pool, as a pipeline would:
+// HTTP/1.1 in cleartext by the path that the tests run over, all else by a
+// Forwarder.
 type gateway struct {
 	addr     string // HTTP/1.1 and h2c
 	tlsAddr  string
-	pool     *Pool
+	pool     *forward.Pool
 	outcomes chan outcome // what becomes of exchanges; bounded, the rest is dropped
+
+	change func(*http.Request, *forward.Exchange)
+	core   *pipeline.Gateway // of the fast path; nil without
 }
 
 // startGateway starts one; change, if not nil, fills in what each exchange is
 // given besides the pool.
-func startGateway(t *testing.T, pool *Pool, change func(*http.Request, *Exchange)) *gateway {
+func startGateway(t *testing.T, pool *forward.Pool, change func(*http.Request, *forward.Exchange)) *gateway {
 	t.Helper()
 	return startPatient(t, pool, 500*time.Millisecond, change)
 }
 
 // startPatient is startGateway with another time for polite ends.
-func startPatient(t *testing.T, pool *Pool, grace time.Duration, change func(*http.Request, *Exchange)) *gateway {
+func startPatient(t *testing.T, pool *forward.Pool, grace time.Duration, change func(*http.Request, *forward.Exchange)) *gateway {
 	t.Helper()
-	g := &gateway{pool: pool, outcomes: make(chan outcome, 4096)}
-	f := New(Options{CloseGrace: grace})
+	g := &gateway{pool: pool, outcomes: make(chan outcome, 4096), change: change}
+	f := forward.New(forward.Options{CloseGrace: grace})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := Exchange{Pool: pool}
-		if change != nil {
-			change(r, &x)
-		}
-		res, err := f.Forward(w, r, x)
-		select {
-		case g.outcomes <- outcome{res, err}:
-		default:
-		}
+		res, err := f.Forward(w, r, g.exchange(r))
+		g.ended(res, err)
 		switch {
-		case errors.Is(err, ErrBroken):
+		case errors.Is(err, forward.ErrBroken):
 			panic(http.ErrAbortHandler)
 		case err != nil:
 			w.Header().Set("X-Error", err.Error())
@@ -73,14 +77,42 @@ func startPatient(t *testing.T, pool *Pool, grace time.Duration, change func(*ht
 		Handler:                      handler,
 		Protocols:                    protocols,
 		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     log.New(io.Discard, "", 0),
 		TLSConfig:                    &tls.Config{Certificates: []tls.Certificate{certificate(t)}},
 	}
 	plain, secure := listen(t), listen(t)
 	g.addr, g.tlsAddr = plain.Addr().String(), secure.Addr().String()
+	if gatewaytest.Path() == fleet.HTTP1Fast {
+		plain = g.serveFast(t, plain)
+	}
 	go server.Serve(plain)
 	go server.ServeTLS(secure, "", "")
 	t.Cleanup(func() { server.Close() })
 	return g
+}
+
+// exchange is what one request is forwarded with.
+func (g *gateway) exchange(r *http.Request) forward.Exchange {
+	x := forward.Exchange{Pool: g.pool}
+	if g.change != nil {
+		g.change(r, &x)
+	}
+	return x
+}
+
+func (g *gateway) ended(res forward.Result, err error) {
+	select {
+	case g.outcomes <- outcome{res, err}:
+	default:
+	}
+}
+
+// end ends the streams of exchanges that were given end.
+func (g *gateway) end(end chan struct{}) {
+	close(end)
+	if g.core != nil {
+		g.core.EndView(stamp)
+	}
 }
 
 // next returns what became of the next exchange.
@@ -143,26 +175,26 @@ func listen(t *testing.T) net.Listener {
 }
 
 // newPool returns a pool with these instances, closed when the test ends.
-func newPool(t *testing.T, p Protocol, instances ...Instance) *Pool {
+func newPool(t *testing.T, p forward.Protocol, instances ...forward.Instance) *forward.Pool {
 	t.Helper()
-	pool := NewPool("api", "v1", p)
+	pool := forward.NewPool("api", "v1", p)
 	pool.Set(instances)
 	t.Cleanup(pool.Close)
 	return pool
 }
 
 // startService starts an HTTP/1.1 instance.
-func startService(t *testing.T, h http.HandlerFunc) Instance {
+func startService(t *testing.T, h http.HandlerFunc) forward.Instance {
 	t.Helper()
 	l := listen(t)
 	server := &http.Server{Handler: h, DisableGeneralOptionsHandler: true}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
-	return Instance{ID: "service-" + l.Addr().String(), Addr: l.Addr().String()}
+	return forward.Instance{ID: "service-" + l.Addr().String(), Addr: l.Addr().String()}
 }
 
 // startRaw starts an instance that speaks whatever f does with each connection.
-func startRaw(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) Instance {
+func startRaw(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) forward.Instance {
 	t.Helper()
 	l := listen(t)
 	go func() {
@@ -178,15 +210,15 @@ func startRaw(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) Instance {
 			}()
 		}
 	}()
-	return Instance{ID: "raw-" + l.Addr().String(), Addr: l.Addr().String()}
+	return forward.Instance{ID: "raw-" + l.Addr().String(), Addr: l.Addr().String()}
 }
 
-// refusing returns an instance that nothing listens for.
-func refusing(t *testing.T) Instance {
+// refusing returns an instance that nothing listens for: its port is taken, by
+// the near end of a connection, so that nobody else comes to listen there.
+func refusing(t *testing.T) forward.Instance {
 	t.Helper()
-	l := listen(t)
-	l.Close()
-	return Instance{ID: "refusing", Addr: l.Addr().String()}
+	c, _ := dialRaw(t, listen(t).Addr().String())
+	return forward.Instance{ID: "refusing", Addr: c.LocalAddr().String()}
 }
 
 // dialRaw connects to addr.
@@ -233,11 +265,19 @@ func mustReadHead(t *testing.T, r *bufio.Reader) string {
 // expect reads exactly want.
 func expect(t *testing.T, r io.Reader, want string) {
 	t.Helper()
-	got := make([]byte, len(want))
-	n, err := io.ReadFull(r, got)
-	if err != nil || string(got) != want {
-		t.Fatalf("read %q (%v), want %q", got[:n], err, want)
+	if got := exactly(t, r, len(want)); string(got) != want {
+		t.Fatalf("read %q, want %q", got, want)
 	}
+}
+
+// exactly reads n bytes.
+func exactly(t *testing.T, r io.Reader, n int) []byte {
+	t.Helper()
+	got := make([]byte, n)
+	if n, err := io.ReadFull(r, got); err != nil {
+		t.Fatalf("read %q (%v), want %d bytes", got[:n], err, len(got))
+	}
+	return got
 }
 
 func certificate(t *testing.T) tls.Certificate {

@@ -1,4 +1,4 @@
-package forward
+package forward_test
 
 import (
 	"bytes"
@@ -21,6 +21,8 @@ import (
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
 )
 
 // calls is a gRPC service.
@@ -73,14 +75,14 @@ func (l *countingListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-func startGRPC(t *testing.T, s *calls, opts ...grpc.ServerOption) (Instance, *grpc.Server, *countingListener) {
+func startGRPC(t *testing.T, s *calls, opts ...grpc.ServerOption) (forward.Instance, *grpc.Server, *countingListener) {
 	t.Helper()
 	l := &countingListener{Listener: listen(t)}
 	server := grpc.NewServer(opts...)
 	pb.RegisterTestServiceServer(server, s)
 	go server.Serve(l)
 	t.Cleanup(server.Stop)
-	return Instance{ID: "grpc-" + l.Addr().String(), Addr: l.Addr().String()}, server, l
+	return forward.Instance{ID: "grpc-" + l.Addr().String(), Addr: l.Addr().String()}, server, l
 }
 
 func dialGRPC(t *testing.T, g *gateway) pb.TestServiceClient {
@@ -102,7 +104,7 @@ func TestTrailersOnly(t *testing.T) {
 	instance, _, _ := startGRPC(t, &calls{unary: func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 		return nil, status.Error(codes.NotFound, "no such gift")
 	}})
-	g := startGateway(t, newPool(t, GRPC, instance), func(_ *http.Request, x *Exchange) { x.End = make(chan struct{}) })
+	g := startGateway(t, newPool(t, forward.GRPC, instance), func(_ *http.Request, x *forward.Exchange) { x.End = make(chan struct{}) })
 	c, r := dialRaw(t, g.addr)
 	say(t, c, http2.ClientPreface)
 	framer := http2.NewFramer(c, r)
@@ -167,7 +169,7 @@ func TestBidi(t *testing.T) {
 	checkLeaks(t)
 	service := &calls{}
 	instance, _, l := startGRPC(t, service)
-	g := startGateway(t, newPool(t, GRPC, instance), nil)
+	g := startGateway(t, newPool(t, forward.GRPC, instance), nil)
 	client := dialGRPC(t, g)
 	var open sync.WaitGroup
 	open.Add(100)
@@ -219,7 +221,7 @@ func TestMaxConcurrentStreams(t *testing.T) {
 		return &pb.SimpleResponse{}, nil
 	}}
 	instance, _, l := startGRPC(t, service, grpc.MaxConcurrentStreams(limit))
-	g := startGateway(t, newPool(t, GRPC, instance), nil)
+	g := startGateway(t, newPool(t, forward.GRPC, instance), nil)
 	client := dialGRPC(t, g)
 	var all sync.WaitGroup
 	for range n {
@@ -244,7 +246,7 @@ func TestGracefulShutdownFailsNoCall(t *testing.T) {
 	for range 5 {
 		a, leaving, _ := startGRPC(t, &calls{})
 		b, _, _ := startGRPC(t, &calls{})
-		g := startGateway(t, newPool(t, GRPC, a, b), nil)
+		g := startGateway(t, newPool(t, forward.GRPC, a, b), nil)
 		client := dialGRPC(t, g)
 		var count atomic.Int64
 		stop := make(chan struct{})
@@ -303,9 +305,9 @@ func TestUnprocessedCallIsSentAgain(t *testing.T) {
 			}
 		}
 	}()
-	pool := newPool(t, GRPC, Instance{ID: "leaving", Addr: a.Addr().String()})
-	g := startGateway(t, pool, func(*http.Request, *Exchange) {
-		pool.Set([]Instance{{ID: "leaving", Addr: a.Addr().String()}, b})
+	pool := newPool(t, forward.GRPC, forward.Instance{ID: "leaving", Addr: a.Addr().String()})
+	g := startGateway(t, pool, func(*http.Request, *forward.Exchange) {
+		pool.Set([]forward.Instance{{ID: "leaving", Addr: a.Addr().String()}, b})
 	})
 	// Both are in the pool; calls until one met the leaving instance.
 	client := dialGRPC(t, g)
@@ -331,7 +333,7 @@ func TestCancelReachesTheOtherSide(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	instance, server, _ := startGRPC(t, service)
-	g := startGateway(t, newPool(t, GRPC, instance), nil)
+	g := startGateway(t, newPool(t, forward.GRPC, instance), nil)
 	client := dialGRPC(t, g)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -371,7 +373,7 @@ func TestCancelReachesTheOtherSide(t *testing.T) {
 func TestServiceEndsFirst(t *testing.T) {
 	checkLeaks(t)
 	instance, _, _ := startGRPC(t, &calls{})
-	g := startGateway(t, newPool(t, GRPC, instance), nil)
+	g := startGateway(t, newPool(t, forward.GRPC, instance), nil)
 	stream, err := dialGRPC(t, g).StreamingInputCall(t.Context()) // unimplemented there
 	if err != nil {
 		t.Fatal(err)
@@ -391,7 +393,7 @@ func TestStreamIsTold(t *testing.T) {
 	service := &calls{}
 	instance, _, _ := startGRPC(t, service)
 	end := make(chan struct{})
-	g := startGateway(t, newPool(t, GRPC, instance), func(_ *http.Request, x *Exchange) { x.End = end })
+	g := startGateway(t, newPool(t, forward.GRPC, instance), func(_ *http.Request, x *forward.Exchange) { x.End = end })
 	stream, err := dialGRPC(t, g).FullDuplexCall(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -402,7 +404,7 @@ func TestStreamIsTold(t *testing.T) {
 	if _, err := stream.Recv(); err != nil {
 		t.Fatal(err)
 	}
-	close(end)
+	g.end(end)
 	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v", err)
 	}
@@ -433,7 +435,7 @@ func TestLittleIsTakenAhead(t *testing.T) {
 	})}
 	go service.Serve(l)
 	t.Cleanup(func() { service.Close() })
-	g := startGateway(t, newPool(t, GRPC, Instance{ID: "i1", Addr: l.Addr().String()}), nil)
+	g := startGateway(t, newPool(t, forward.GRPC, forward.Instance{ID: "i1", Addr: l.Addr().String()}), nil)
 	client := &http.Transport{Protocols: protocols, HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}}
 	defer client.CloseIdleConnections()
 	r, err := http.NewRequest("GET", "http://"+g.addr, nil)

@@ -26,6 +26,7 @@ type instance struct {
 	Instance
 	transport *http.Transport
 	dialer    *dialer
+	lanes     lanes
 
 	load    atomic.Int64
 	retired atomic.Bool
@@ -75,6 +76,7 @@ func (i *instance) release() {
 func (i *instance) retire() {
 	i.retired.Store(true)
 	i.transport.CloseIdleConnections()
+	i.lanes.close()
 	if i.load.Load() == 0 {
 		i.closeConns()
 	}
@@ -82,5 +84,6 @@ func (i *instance) retire() {
 
 func (i *instance) closeConns() {
 	i.transport.CloseIdleConnections()
+	i.lanes.close()
 	i.dialer.closeAll()
 }

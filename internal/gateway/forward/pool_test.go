@@ -1,14 +1,18 @@
-package forward
+package forward_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
 )
 
 // TestPoolSet: requests under way on a removed instance end undisturbed, later
@@ -34,9 +38,9 @@ func TestPoolSet(t *testing.T) {
 	}
 	go old.Serve(l)
 	t.Cleanup(func() { old.Close() })
-	a := Instance{ID: "a", Addr: l.Addr().String()}
+	a := forward.Instance{ID: "a", Addr: l.Addr().String()}
 	b := startService(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "new") })
-	g := startGateway(t, newPool(t, HTTP, a), nil)
+	g := startGateway(t, newPool(t, forward.HTTP, a), nil)
 
 	slow := make(chan string, 1)
 	go func() { slow <- get(t, g, "/slow") }()
@@ -44,7 +48,7 @@ func TestPoolSet(t *testing.T) {
 	if got := get(t, g, "/"); got != "old" {
 		t.Fatalf("got %q", got)
 	}
-	g.pool.Set([]Instance{b})
+	g.pool.Set([]forward.Instance{b})
 	eventually(t, "the idle connection closes", func() bool { return closed.Load() == 1 })
 	for range 10 {
 		if got := get(t, g, "/"); got != "new" {
@@ -62,7 +66,7 @@ func TestPoolSet(t *testing.T) {
 	eventually(t, "nothing in flight", func() bool { return g.pool.InFlight() == 0 })
 
 	g.pool.Close()
-	g.pool.Set([]Instance{b})
+	g.pool.Set([]forward.Instance{b})
 	if n := g.pool.Ready(); n != 0 {
 		t.Errorf("%d ready in a closed pool", n)
 	}
@@ -92,11 +96,11 @@ func TestSetKeepsConnections(t *testing.T) {
 	}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
-	a := Instance{ID: "a", Addr: l.Addr().String()}
-	g := startGateway(t, newPool(t, HTTP, a), nil)
+	a := forward.Instance{ID: "a", Addr: l.Addr().String()}
+	g := startGateway(t, newPool(t, forward.HTTP, a), nil)
 	for range 5 {
 		get(t, g, "/")
-		g.pool.Set([]Instance{a, a})
+		g.pool.Set([]forward.Instance{a, a})
 	}
 	if n := opened.Load(); n != 1 || g.pool.Ready() != 1 {
 		t.Errorf("%d connections, %d ready", n, g.pool.Ready())
@@ -106,10 +110,10 @@ func TestSetKeepsConnections(t *testing.T) {
 // TestDialErrorGoesElsewhere, with the body, whatever the method.
 func TestDialErrorGoesElsewhere(t *testing.T) {
 	checkLeaks(t)
-	for _, p := range []Protocol{HTTP, GRPC} {
+	for _, p := range []forward.Protocol{forward.HTTP, forward.GRPC} {
 		t.Run(p.String(), func(t *testing.T) {
 			good := startService(t, echo)
-			if p == GRPC {
+			if p == forward.GRPC {
 				good, _, _ = startGRPC(t, &calls{})
 			}
 			g := startGateway(t, newPool(t, p, refusing(t), good), nil)
@@ -138,14 +142,14 @@ func TestDialErrorGoesElsewhere(t *testing.T) {
 func TestPostIsNotRepeated(t *testing.T) {
 	checkLeaks(t)
 	var requests atomic.Int64
-	dying := func() Instance {
+	dying := func() forward.Instance {
 		return startRaw(t, func(_ *net.TCPConn, r *bufio.Reader) {
 			if _, err := readHead(r); err == nil {
 				requests.Add(1)
 			}
 		})
 	}
-	g := startGateway(t, newPool(t, HTTP, dying(), dying(), dying()), nil)
+	g := startGateway(t, newPool(t, forward.HTTP, dying(), dying(), dying()), nil)
 	resp, err := http.Post("http://"+g.addr, "", strings.NewReader("pay"))
 	if err != nil {
 		t.Fatal(err)
@@ -170,25 +174,57 @@ func TestStaleConnection(t *testing.T) {
 			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n)
 		}
 	})
-	g := startGateway(t, newPool(t, HTTP, instance), nil)
+	g := startGateway(t, newPool(t, forward.HTTP, instance), nil)
 	if got := get(t, g, "/") + get(t, g, "/"); got != "12" {
 		t.Errorf("got %q", got)
 	}
 }
 
-// TestLeastLoadedOfTwo prefers the instance that has less to do.
-func TestLeastLoadedOfTwo(t *testing.T) {
-	all := []*instance{newInstance(Instance{ID: "a"}, HTTP), newInstance(Instance{ID: "b"}, HTTP)}
-	all[0].load.Store(1)
-	for range 20 {
-		if i := pick(all, nil); i != all[1] {
-			t.Fatal("the busier one was picked")
+// TestPanicCountsNoMore: a fault of ours ends its connection, and nothing of the
+// exchange is left, on the instance neither.
+func TestPanicCountsNoMore(t *testing.T) {
+	checkLeaks(t)
+	instance := startRaw(t, func(c *net.TCPConn, r *bufio.Reader) { // whatever is to come of a body
+		if _, err := readHead(r); err == nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+			io.Copy(io.Discard, r)
 		}
+	})
+	met := make(chan struct{}, 1)
+	fault := func(http.Header) {
+		met <- struct{}{}
+		panic("a fault")
 	}
-	if i := pick(all, all[1:]); i != all[0] {
-		t.Error("the one that was tried already was picked")
-	}
-	if i := pick(all, all); i != nil {
-		t.Error("there is none left")
+	for name, change := range map[string]func(*forward.Exchange){
+		"rewrite": func(x *forward.Exchange) { x.Rewrite = fault },
+		"answer":  func(x *forward.Exchange) { x.Answer = func(int, http.Header) { fault(nil) } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var broken atomic.Bool
+			broken.Store(true)
+			g := startGateway(t, newPool(t, forward.HTTP, instance), func(_ *http.Request, x *forward.Exchange) {
+				if broken.Load() {
+					change(x)
+				}
+			})
+			for _, request := range [][2]string{
+				{"GET / HTTP/1.1\r\nHost: h\r\n\r\n"},
+				{"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"},
+				{"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc", "defghij"},
+			} {
+				c, r := dialRaw(t, g.addr)
+				say(t, c, request[0])
+				receive(t, met)
+				_, _ = io.WriteString(c, request[1]) // net/http waits for the rest before it closes
+				if b, err := io.ReadAll(r); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("the client got %q, %v", b, err)
+				}
+				eventually(t, "the instance is not busy", func() bool { return !g.pool.Busy(instance.ID) && g.pool.InFlight() == 0 })
+			}
+			broken.Store(false)
+			if got := get(t, g, "/"); got != "ok" {
+				t.Errorf("got %q", got)
+			}
+		})
 	}
 }

@@ -3,7 +3,6 @@ package forward
 import (
 	"bufio"
 	"bytes"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
@@ -102,8 +101,12 @@ func halfClose(c any) func() {
 // close.
 func reset(conn net.Conn) {
 	raw := conn
-	if t, ok := conn.(*tls.Conn); ok {
-		raw = t.NetConn()
+	for { // of TLS, and of wrappers
+		over, ok := raw.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		raw = over.NetConn()
 	}
 	if tcp, ok := raw.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0) // it is closed in any case

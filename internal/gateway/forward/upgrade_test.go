@@ -1,4 +1,4 @@
-package forward
+package forward_test
 
 import (
 	"bufio"
@@ -11,16 +11,17 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
 )
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\nX-Service: yes\r\n\r\n"
 
 // startUpgrading starts an instance that upgrades and then does what f does.
-func startUpgrading(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) Instance {
+func startUpgrading(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) forward.Instance {
 	t.Helper()
 	return startRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
 		head, err := readHead(r)
@@ -42,7 +43,7 @@ func TestUpgradeLosesNothing(t *testing.T) {
 		all, _ := io.ReadAll(r) // until the client's half is closed
 		fmt.Fprintf(c, "got %q", all)
 	})
-	g := startGateway(t, newPool(t, HTTP, instance), func(_ *http.Request, x *Exchange) {
+	g := startGateway(t, newPool(t, forward.HTTP, instance), func(_ *http.Request, x *forward.Exchange) {
 		x.Answer = func(status int, h http.Header) { h.Set("X-Hook", fmt.Sprint(status)) }
 	})
 	for _, behind := range []string{"", "x", strings.Repeat("y", 3000), strings.Repeat("z", 100_000)} {
@@ -75,7 +76,7 @@ func TestUpgradeLosesNothing(t *testing.T) {
 
 // TestUpgradeTurnedDown is an ordinary exchange.
 func TestUpgradeTurnedDown(t *testing.T) {
-	g := startGateway(t, newPool(t, HTTP, startService(t, func(w http.ResponseWriter, r *http.Request) {
+	g := startGateway(t, newPool(t, forward.HTTP, startService(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.Header["Connection"], r.Header["Upgrade"])
 	})), nil)
 	c, r := dialRaw(t, g.addr)
@@ -97,12 +98,12 @@ func TestUpgradeEnds(t *testing.T) {
 		io.Copy(io.Discard, r)
 		close(gone)
 	})
-	g := startGateway(t, newPool(t, HTTP, instance), func(_ *http.Request, x *Exchange) { x.End = end })
+	g := startGateway(t, newPool(t, forward.HTTP, instance), func(_ *http.Request, x *forward.Exchange) { x.End = end })
 	c, r := dialRaw(t, g.addr)
 	say(t, c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n")
 	mustReadHead(t, r)
 	expect(t, r, "early")
-	close(end)
+	g.end(end)
 	if _, err := r.ReadByte(); err != io.EOF {
 		t.Errorf("got %v", err)
 	}
@@ -112,7 +113,7 @@ func TestUpgradeEnds(t *testing.T) {
 	}
 }
 
-func startWebSocketEcho(t *testing.T) (Instance, <-chan error) {
+func startWebSocketEcho(t *testing.T) (forward.Instance, <-chan error) {
 	closed := make(chan error, 1)
 	return startService(t, func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
@@ -139,7 +140,7 @@ func TestWebSocketEnds(t *testing.T) {
 	checkLeaks(t)
 	instance, closed := startWebSocketEcho(t)
 	end := make(chan struct{})
-	g := startPatient(t, newPool(t, HTTP, instance), 10*patience, func(_ *http.Request, x *Exchange) { x.End = end })
+	g := startPatient(t, newPool(t, forward.HTTP, instance), 10*patience, func(_ *http.Request, x *forward.Exchange) { x.End = end })
 	c, _, err := websocket.Dial(t.Context(), "ws://"+g.addr, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -155,10 +156,10 @@ func TestWebSocketEnds(t *testing.T) {
 			t.Fatalf("%d bytes came back as %d: %v", size, len(got), err)
 		}
 	}
-	close(end)
+	g.end(end)
 	_, _, err = c.Read(t.Context())
 	var ce websocket.CloseError
-	if !errors.As(err, &ce) || ce.Code != websocket.StatusServiceRestart || ce.Reason != closeReason {
+	if !errors.As(err, &ce) || ce.Code != websocket.StatusServiceRestart || ce.Reason != forward.CloseReason {
 		t.Errorf("the client was told %v", err)
 	}
 	// The client's answer to our Close frame may reach the service before ours.
@@ -187,80 +188,31 @@ func TestWebSocketEndsAtBoundary(t *testing.T) {
 		fromGateway <- all
 	})
 	end := make(chan struct{})
-	g := startGateway(t, newPool(t, HTTP, instance), func(_ *http.Request, x *Exchange) { x.End = end })
+	g := startGateway(t, newPool(t, forward.HTTP, instance), func(_ *http.Request, x *forward.Exchange) { x.End = end })
 	c, r := dialRaw(t, g.addr)
 	say(t, c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n")
 	mustReadHead(t, r)
 	expect(t, r, "\x82\x0ahello")
-	close(end)
+	g.end(end)
 	c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if b, err := r.ReadByte(); err == nil {
 		t.Fatalf("%x came in the middle of a frame", b)
 	}
 	c.SetReadDeadline(time.Now().Add(patience))
 	close(goOn)
-	expect(t, r, "world"+string(closeFrame(false)))
+	expect(t, r, "world"+string(forward.CloseFrame(false)))
 	if rest, _ := io.ReadAll(r); len(rest) > 0 {
 		t.Errorf("%q follows the Close frame", rest)
 	}
 	got := receive(t, fromGateway)
-	if len(got) < 8 || got[0] != 0x88 || got[1] != 0x80|byte(2+len(closeReason)) {
+	if len(got) < 8 || got[0] != 0x88 || got[1] != 0x80|byte(2+len(forward.CloseReason)) {
 		t.Fatalf("the service got %x", got)
 	}
 	key, payload := got[2:6], got[6:]
 	for i := range payload {
 		payload[i] ^= key[i%4]
 	}
-	if code := binary.BigEndian.Uint16(payload); code != closeGoingAway || string(payload[2:]) != closeReason {
+	if code := binary.BigEndian.Uint16(payload); code != forward.CloseGoingAway || string(payload[2:]) != forward.CloseReason {
 		t.Errorf("the service was told %d %q", code, payload[2:])
-	}
-}
-
-// TestFrames follows frames of all header lengths, cut anywhere.
-func TestFrames(t *testing.T) {
-	var stream []byte
-	boundaries := map[int]bool{0: true}
-	for _, masked := range []byte{0, 0x80} {
-		for _, size := range []int{0, 1, 125, 126, 300, 70000} {
-			stream = append(stream, 0x82)
-			switch {
-			case size < 126:
-				stream = append(stream, masked|byte(size))
-			case size < 1<<16:
-				stream = binary.BigEndian.AppendUint16(append(stream, masked|126), uint16(size))
-			default:
-				stream = binary.BigEndian.AppendUint64(append(stream, masked|127), uint64(size))
-			}
-			if masked != 0 {
-				stream = append(stream, 1, 2, 3, 4)
-			}
-			stream = append(stream, bytes.Repeat([]byte{0x88}, size)...)
-			boundaries[len(stream)] = true
-		}
-	}
-	for _, r := range []io.Reader{bytes.NewReader(stream), iotest.OneByteReader(bytes.NewReader(stream)), iotest.HalfReader(bytes.NewReader(stream))} {
-		var f frames
-		at := 0
-		buf := make([]byte, 997)
-		for {
-			n, err := r.Read(buf)
-			for p := buf[:n]; len(p) > 0; {
-				took := f.follow(p, true)
-				p, at = p[took:], at+took
-				if f.boundary() != boundaries[at] {
-					t.Fatalf("at %d: boundary is %v", at, f.boundary())
-				}
-			}
-			if err != nil {
-				break
-			}
-		}
-		if f.closed {
-			t.Error("a payload was taken for a Close frame")
-		}
-		f.follow([]byte{0x88, 0}, false)
-		if !f.closed {
-			t.Error("a Close frame was not seen")
-		}
 	}
 }

@@ -9,13 +9,15 @@ package gatewaytest
 import (
 	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +30,34 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/route"
 )
 
+// path is how HTTP/1.1 is served where a test does not say.
+var path = fleet.HTTP1Std
+
+// Path is how HTTP/1.1 is to be served where a test does not say, for tests that
+// put their gateway together themselves.
+func Path() fleet.HTTP1 { return path }
+
+// Both runs a package's tests over both ways to serve HTTP/1.1, one after the
+// other, and returns the code to exit with. It is for TestMain. Benchmarks and
+// fuzzing say themselves what they run over, and run once.
+func Both(m *testing.M) int {
+	if !flag.Parsed() {
+		flag.Parse()
+	}
+	for _, name := range []string{"test.bench", "test.fuzz", "test.list"} {
+		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
+			return m.Run()
+		}
+	}
+	for _, path = range []fleet.HTTP1{fleet.HTTP1Std, fleet.HTTP1Fast} {
+		if code := m.Run(); code != 0 {
+			fmt.Printf("the path was %s\n", path)
+			return code
+		}
+	}
+	return 0
+}
+
 // Config is what a test may set. The zero value is good for use.
 type Config struct {
 	Edge      fleet.Edge // Listen and Routes have defaults: any port; everything to web
@@ -36,6 +66,7 @@ type Config struct {
 	AccessLog io.Writer
 	Log       *slog.Logger
 	Status    func(version string) http.Handler
+	Callbacks gateway.CallbackUses // none if nil
 }
 
 // Fleet is a gateway with what stands behind it. Fields may be changed between
@@ -54,13 +85,15 @@ type Fleet struct {
 	Passes   map[string]gateway.PassRule
 	Revoked  map[string]struct{}
 	Pins     []gateway.Pin
+	Hold     *gateway.Hold
+
+	Callbacks []gateway.Callback
 
 	t     testing.TB
 	views []route.View
 	pools map[string]*forward.Pool
 
-	mu  sync.Mutex
-	now time.Time // zero: the real clock
+	now atomic.Pointer[time.Time] // nil: the real clock
 }
 
 // New starts an edge and a mesh.
@@ -76,8 +109,11 @@ func New(t testing.TB, c Config) *Fleet {
 	if c.Edge.Routes == nil {
 		c.Edge.Routes = []fleet.Route{{Service: "web"}}
 	}
+	if c.Edge.HTTP1 == "" {
+		c.Edge.HTTP1 = path
+	}
 	f := &Fleet{Keys: keys, Settings: c.Edge, t: t, pools: make(map[string]*forward.Pool), Passes: make(map[string]gateway.PassRule)}
-	f.Gateway = gateway.New(gateway.Options{Passes: keys, Metrics: c.Metrics, AccessLog: c.AccessLog, Log: c.Log, Now: f.Now})
+	f.Gateway = gateway.New(gateway.Options{Passes: keys, Callbacks: c.Callbacks, Metrics: c.Metrics, AccessLog: c.AccessLog, Log: c.Log, Now: f.Now})
 	f.Mesh = mesh.New(f.Gateway, mesh.Options{Seed: t.Name() + t.TempDir(), Status: c.Status})
 	f.Edge, err = edge.Open(f.Gateway, c.Edge, edge.Listeners{}, c.Options)
 	if err != nil {
@@ -109,22 +145,16 @@ func New(t testing.TB, c Config) *Fleet {
 	return f
 }
 
-// Now is the gateway's clock.
+// Now is the gateway's clock. It takes no lock: benchmarks look for those.
 func (f *Fleet) Now() time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.now.IsZero() {
-		return time.Now()
+	if now := f.now.Load(); now != nil {
+		return *now
 	}
-	return f.now
+	return time.Now()
 }
 
 // SetNow stops the gateway's clock at a time.
-func (f *Fleet) SetNow(t time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.now = t
-}
+func (f *Fleet) SetNow(t time.Time) { f.now.Store(&t) }
 
 // Run starts a server that stands for a version's one instance.
 func (f *Fleet) Run(version string, h http.Handler) {
@@ -201,6 +231,8 @@ func (f *Fleet) Snapshot(def string) *gateway.Snapshot {
 		Passes:      f.Passes,
 		Revoked:     f.Revoked,
 		Pins:        f.Pins,
+		Hold:        f.Hold,
+		Callbacks:   gateway.NewCallbacks(f.Callbacks),
 	}
 }
 

@@ -12,14 +12,18 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway"
+	"github.com/greenroom-dev/greenroom/internal/gateway/fast"
 )
 
 // Options are what a Mesh works with.
@@ -44,14 +48,22 @@ type Mesh struct {
 
 // version is one calling version with its listeners.
 type version struct {
-	id   string
-	http *http.Server
-	wg   sync.WaitGroup
+	id       string
+	fast     *fast.Server
+	http     *http.Server
+	handover *fast.Handover // from fast to http
+	wg       sync.WaitGroup
 
 	addresses Addresses // guarded by Mesh.mu
 
 	mu      sync.RWMutex
-	callees map[string]string // by local address; statusName for the status listener
+	callees map[string]*callee // by local address
+}
+
+// callee is where one listener leads to.
+type callee struct {
+	name  string // a service; statusName for the status listener
+	calls atomic.Uint64
 }
 
 // New returns a Mesh without listeners.
@@ -91,7 +103,7 @@ func (m *Mesh) Listen(id string, callees []string, prior Addresses) (Addresses, 
 		return Addresses{}, fmt.Errorf("opening listeners for the calls of %s: %w", id, err)
 	}
 	m.versions[id] = v
-	v.serve(fresh)
+	m.serve(v, fresh)
 	return fresh.addresses.clone(), nil
 }
 
@@ -115,9 +127,21 @@ func (m *Mesh) Close(id string) {
 	delete(m.versions, id)
 	m.mu.Unlock()
 	if v != nil {
-		v.http.Close()
+		v.close()
 		v.wg.Wait()
 	}
+}
+
+func (v *version) close() {
+	v.fast.Close()
+	v.http.Close()
+}
+
+// shutdown waits for calls under way until ctx is done.
+func (v *version) shutdown(ctx context.Context) error {
+	drained := make(chan error, 1)
+	go func() { drained <- v.fast.Shutdown(ctx) }()
+	return errors.Join(v.http.Shutdown(ctx), <-drained)
 }
 
 // Shutdown takes no more calls and waits for those under way, until ctx is
@@ -135,8 +159,8 @@ func (m *Mesh) Shutdown(ctx context.Context) error {
 	errs := make([]error, len(all))
 	for i, v := range all {
 		wg.Go(func() {
-			if errs[i] = v.http.Shutdown(ctx); errs[i] != nil {
-				v.http.Close()
+			if errs[i] = v.shutdown(ctx); errs[i] != nil {
+				v.close()
 			}
 			v.wg.Wait()
 		})
@@ -149,7 +173,8 @@ func (m *Mesh) Shutdown(ctx context.Context) error {
 }
 
 func (m *Mesh) newVersion(id string) *version {
-	v := &version{id: id, callees: make(map[string]string)}
+	v := &version{id: id, callees: make(map[string]*callee), handover: fast.NewHandover(nil)}
+	v.fast = fast.NewServer(m.gateway, fast.Options{Std: v.handover})
 	var status http.Handler
 	if m.options.Status != nil {
 		status = m.options.Status(id)
@@ -170,71 +195,96 @@ func (m *Mesh) newVersion(id string) *version {
 			MaxReceiveBufferPerConnection: 256 << 20,
 		},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, calleeKey{}, v.callee(c.LocalAddr()))
+			return context.WithValue(fast.ConnContext(ctx, c), calleeKey{}, v.callee(c.LocalAddr()))
 		},
 		// No timeouts: callers are services of the fleet, and one that reuses
 		// a connection must not meet its end.
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			callee, _ := r.Context().Value(calleeKey{}).(string)
-			if callee == statusName && status != nil {
+			to, _ := r.Context().Value(calleeKey{}).(*callee)
+			if to.name == statusName && status != nil {
 				status.ServeHTTP(w, r)
 				return
 			}
-			m.serveCall(w, r, id, callee)
+			to.calls.Add(1)
+			m.serveCall(w, r, id, to.name)
 		}),
 	}
+	v.wg.Go(func() { v.http.Serve(v.handover) }) // ends with http.ErrServerClosed
 	return v
 }
 
-// calleeKey is where a connection's context has the service that it leads to,
-// or statusName.
+// calleeKey is where a connection's context has the callee that it leads to.
 type calleeKey struct{}
 
-func (v *version) callee(local net.Addr) string {
+func (v *version) callee(local net.Addr) *callee {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.callees[local.String()]
+	if to := v.callees[local.String()]; to != nil {
+		return to
+	}
+	return &callee{} // no service
 }
 
 // serve takes over listeners that were opened.
-func (v *version) serve(fresh opened) {
+func (m *Mesh) serve(v *version, fresh opened) {
 	v.addresses = fresh.addresses
+	to := make(map[string]*callee, len(fresh.listeners))
 	v.mu.Lock()
 	for name, l := range fresh.listeners {
-		v.callees[l.Addr().String()] = name
+		to[name] = &callee{name: name}
+		v.callees[l.Addr().String()] = to[name]
 	}
 	v.mu.Unlock()
-	for _, l := range fresh.listeners {
-		v.wg.Go(func() { v.http.Serve(l) }) // ends with http.ErrServerClosed
+	for name, l := range fresh.listeners {
+		at := &site{mesh: m, caller: v.id, callee: name, to: to[name]}
+		v.wg.Go(func() {
+			if err := v.fast.Serve(l, at, nil); err != nil {
+				m.gateway.Log().Error("a listener of the mesh ended; calls to it fail until greenroom is started again", "caller", v.id, "callee", name, "error", err)
+			}
+		})
 	}
 }
 
 // serveCall hands a call over to the gateway.
 func (m *Mesh) serveCall(w http.ResponseWriter, r *http.Request, caller, callee string) {
+	q := gateway.RequestOf(r)
+	if r.ProtoMajor == 1 && len(r.Header["Upgrade"]) > 0 {
+		w.Header().Set("Connection", "close") // what follows is not read strictly, unless the protocol changes
+	}
+	c, problem := m.decide(&q, caller, callee, m.gateway.Now())
+	if problem != nil {
+		m.gateway.Answer(w, &q, *problem, c.ID)
+		m.refused(&q, &c, problem.Code)
+		return
+	}
+	m.gateway.Forward(w, r, c)
+}
+
+// refused writes the line of a call that was refused.
+func (m *Mesh) refused(q *gateway.Request, c *gateway.Call, code gateway.Code) {
+	line := gateway.NewLine(q, c.Snapshot, gateway.Mesh, c.Began)
+	line.Service, line.Caller, line.ID, line.Status, line.Error = c.Service, c.Caller, c.ID, code.Status(), code
+	m.gateway.Written(&line)
+}
+
+// decide finds out what becomes of a call. It changes nothing. A problem is for
+// one that is refused.
+func (m *Mesh) decide(q *gateway.Request, caller, callee string, now time.Time) (gateway.Call, *gateway.Problem) {
 	s := m.gateway.Current()
-	c := &gateway.Call{Snapshot: s, Service: callee, Caller: caller}
-	if ids := r.Header["X-Request-Id"]; len(ids) > 0 && gateway.ValidID(ids[0]) {
+	c := gateway.Call{Snapshot: s, Service: callee, Caller: caller, Began: now}
+	if ids := q.Header.Values("X-Request-Id"); len(ids) > 0 && gateway.ValidID(ids[0]) {
 		c.ID = ids[0]
 	}
-	refuse := func(code gateway.Code, detail string) {
-		line := gateway.NewLine(r, s, gateway.Mesh, m.gateway.Now())
-		line.Service, line.Caller, line.ID = callee, caller, c.ID
-		m.gateway.Refuse(w, r, line, gateway.Problem{Code: code, Detail: detail})
-	}
-	switch code := gateway.Refusal(r); {
+	switch code := gateway.Refusal(q); {
 	case s == nil:
-		refuse(gateway.CodeStarting, "The fleet's routes are not known yet. Try again in a second.")
-		return
+		return c, &gateway.Problem{Code: gateway.CodeStarting, Detail: "The fleet's routes are not known yet. Try again in a second."}
 	case code == gateway.CodeMethodRefused:
-		refuse(code, "Greenroom forwards no CONNECT and no TRACE between services, nor a method that is no token.")
-		return
+		return c, &gateway.Problem{Code: code, Detail: "Greenroom forwards no CONNECT and no TRACE between services, nor a method that is no token."}
 	case code == gateway.CodeUpgradeRefused:
-		refuse(code, "Speak HTTP/2 from the start of the connection, or HTTP/1.1: greenroom does not change to h2c on request.")
-		return
+		return c, &gateway.Problem{Code: code, Detail: "Speak HTTP/2 from the start of the connection, or HTTP/1.1: greenroom does not change to h2c on request."}
 	case code != "":
-		refuse(code, fmt.Sprintf("A call may have at most %d header fields.", gateway.MaxHeaderFields))
-		return
+		return c, &gateway.Problem{Code: code, Detail: fmt.Sprintf("A call may have at most %d header fields.", gateway.MaxHeaderFields)}
 	}
-	c.Stamp = gateway.ReadStamp(r.Header, s.StampHeader)
-	m.gateway.Forward(w, r, c)
+	c.Stamp = gateway.ReadStamp(q.Header, s.StampHeader)
+	return c, nil
 }

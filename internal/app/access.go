@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,42 +16,35 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/store"
 )
 
-// The bounds of a pass's life.
-const (
-	shortestPass = time.Minute
-	longestPass  = 30 * 24 * time.Hour
-	usualPass    = 2 * time.Hour
-)
-
 // MintPass makes a pass for a release that has, or will have, a preview.
 func (a *App) MintPass(_ context.Context, who string, in client.MintPass) (client.MintedPass, error) {
-	life := usualPass
-	if in.For != "" {
-		var err error
-		if life, err = time.ParseDuration(in.For); err != nil || life < shortestPass || life > longestPass {
-			return client.MintedPass{}, &httpapi.InputError{
-				Problem: fmt.Sprintf("a pass cannot be for %q", in.For), Remedy: "name a duration from 1m to 720h, such as 2h",
-			}
-		}
+	if in.Live == (in.Release != "") {
+		return client.MintedPass{}, httpapi.PassNeedsOne()
+	}
+	life, ok := pass.Life(in.For)
+	if !ok {
+		return client.MintedPass{}, &httpapi.InputError{Problem: fmt.Sprintf("a pass cannot be for %q", in.For), Remedy: pass.LifeRemedy}
+	}
+	paths, err := pass.Paths(in.Paths)
+	if err != nil {
+		return client.MintedPass{}, &httpapi.InputError{Problem: err.Error(), Remedy: pass.PathsRemedy}
 	}
 	rec := a.controller.Record()
-	r, ok := rec.State.Releases[in.Release]
-	if !ok {
-		return client.MintedPass{}, fmt.Errorf("%w: %s", release.ErrUnknown, in.Release)
-	}
-	if r.Phase.Ended() || r.Phase == release.Settling || r.Phase == release.Failed {
-		return client.MintedPass{}, &release.Refused{Rule: "phase", Reason: fmt.Sprintf("%s is %s and has no preview", r.Name, r.Phase),
-			Remedy: "passes are for releases from Preparing to Live"}
+	var r release.Release // none, for what serves
+	if !in.Live {
+		if r, err = previewed(rec, in.Release); err != nil {
+			return client.MintedPass{}, err
+		}
 	}
 	now := a.now().Truncate(time.Second)
 	if in.Subject == "" {
 		in.Subject = who
 	}
 	record := store.Pass{
-		ID: rand.Text(), Release: r.Name, UID: r.UID, Subject: in.Subject, By: who, Issued: now, Expires: now.Add(life),
+		ID: rand.Text(), Live: in.Live, Release: r.Name, UID: r.UID, Subject: in.Subject, By: who, Issued: now, Expires: now.Add(life), Paths: paths,
 	}
 	token, err := a.keys.Mint(pass.Claims{
-		ID: record.ID, Release: r.Name, UID: r.UID, Subject: in.Subject, IssuedAt: now, ExpiresAt: record.Expires,
+		ID: record.ID, Live: in.Live, Release: r.Name, UID: r.UID, Subject: in.Subject, IssuedAt: now, ExpiresAt: record.Expires, Paths: paths,
 	})
 	if err != nil {
 		return client.MintedPass{}, fmt.Errorf("sign the pass: %w", err)
@@ -62,8 +56,31 @@ func (a *App) MintPass(_ context.Context, who string, in client.MintPass) (clien
 	if in.DryRun {
 		return client.MintedPass{Pass: out.Pass}, nil
 	}
+	if err := a.prunePasses(); err != nil {
+		a.o.Log.Warn("passes that expired long ago could not be forgotten", "error", err)
+	}
 	return out, a.store.PutPass(record, a.event("PassCreated", r.Name, who, in.Reason,
-		fmt.Sprintf("pass %s%s until %s", record.ID, forSubject(in.Subject), record.Expires.UTC().Format(time.RFC3339))))
+		fmt.Sprintf("pass %s%s%s until %s", record.ID, forLive(in.Live), forSubject(in.Subject), record.Expires.UTC().Format(time.RFC3339))))
+}
+
+// previewed returns a release that has, or will have, a preview.
+func previewed(rec Record, name string) (release.Release, error) {
+	r, ok := rec.State.Releases[name]
+	if !ok {
+		return release.Release{}, fmt.Errorf("%w: %s", release.ErrUnknown, name)
+	}
+	if r.Phase.Ended() || r.Phase == release.Settling || r.Phase == release.Failed {
+		return release.Release{}, &release.Refused{Rule: "phase", Reason: fmt.Sprintf("%s is %s and has no preview", r.Name, r.Phase),
+			Remedy: "passes are for releases from Preparing to Live"}
+	}
+	return r, nil
+}
+
+func forLive(live bool) string {
+	if live {
+		return " for what serves,"
+	}
+	return ""
 }
 
 func forSubject(subject string) string {
@@ -73,7 +90,8 @@ func forSubject(subject string) string {
 	return " for " + subject
 }
 
-// Passes lists the passes that were made, the latest first.
+// Passes lists the passes and callback addresses that were made, the latest
+// first.
 func (a *App) Passes(context.Context) ([]client.Pass, error) {
 	a.passes.flush()
 	records, err := a.store.Passes()
@@ -92,8 +110,11 @@ func (a *App) Passes(context.Context) ([]client.Pass, error) {
 
 func (a *App) showPass(p store.Pass) client.Pass {
 	out := client.Pass{
-		ID: p.ID, Release: p.Release, Subject: p.Subject, By: p.By, Issued: p.Issued, Expires: p.Expires,
-		Revoked: p.Revoked, RevokedBy: p.RevokedBy, LastUse: p.LastUse, State: "valid",
+		ID: p.ID, Kind: "pass", Live: p.Live, Release: p.Release, Subject: p.Subject, By: p.By, Issued: p.Issued, Expires: p.Expires,
+		Revoked: p.Revoked, RevokedBy: p.RevokedBy, LastUse: p.LastUse, State: "valid", Paths: p.Paths, Used: p.Used,
+	}
+	if c := p.Callback; c != nil {
+		out.Kind, out.Paths, out.Methods, out.Count = "callback", c.Paths, c.Methods, c.Count
 	}
 	r, ok := a.controller.Record().State.Releases[p.Release]
 	switch {
@@ -101,13 +122,23 @@ func (a *App) showPass(p store.Pass) client.Pass {
 		out.State = "revoked"
 	case !a.now().Before(p.Expires):
 		out.State = "expired"
+	case p.UsedUp():
+		out.State = "used-up"
+	case p.Live:
 	case !ok || r.UID != p.UID || r.Phase.Ended() || r.Phase == release.Failed:
 		out.State = "ended"
 	}
 	return out
 }
 
-// RevokePass makes a pass worthless at once.
+func kindOf(p store.Pass) string {
+	if p.Callback != nil {
+		return "callback address"
+	}
+	return "pass"
+}
+
+// RevokePass makes a pass or a callback address worthless at once.
 func (a *App) RevokePass(_ context.Context, who, id string, in client.Asked) (client.Pass, error) {
 	records, err := a.store.Passes()
 	if err != nil {
@@ -115,17 +146,21 @@ func (a *App) RevokePass(_ context.Context, who, id string, in client.Asked) (cl
 	}
 	i := slices.IndexFunc(records, func(p store.Pass) bool { return p.ID == id })
 	if i < 0 {
-		return client.Pass{}, fmt.Errorf("pass %s: %w", id, store.ErrNotFound)
+		return client.Pass{}, fmt.Errorf("pass %s: %w", id, httpapi.ErrNotFound)
 	}
 	p := records[i]
 	if in.DryRun || !p.Revoked.IsZero() {
 		return a.showPass(p), nil
 	}
 	p.Revoked, p.RevokedBy = a.now(), who
-	if err := a.store.RevokePass(id, p.Revoked, who, a.event("PassRevoked", p.Release, who, in.Reason, "pass "+id+forSubject(p.Subject))); err != nil {
+	if err := a.store.RevokePass(id, p.Revoked, who, a.event("PassRevoked", p.Release, who, in.Reason, kindOf(p)+" "+id+forSubject(p.Subject))); err != nil {
 		return client.Pass{}, fmt.Errorf("revoke the pass: %w", err)
 	}
-	a.hops.revoke(id)
+	if p.Callback != nil {
+		a.followCallbacks()
+	} else {
+		a.hops.revoke(id)
+	}
 	return a.showPass(p), nil
 }
 
@@ -146,7 +181,11 @@ func (a *App) MakeToken(_ context.Context, who string, in client.MakeToken) (cli
 	if in.DryRun {
 		return client.MadeToken{Token: showToken(t)}, nil
 	}
-	if err := a.store.PutToken(t, a.event("TokenCreated", "", who, in.Reason, in.Role+" token "+in.Name)); err != nil {
+	err := a.store.PutToken(t, a.event("TokenCreated", "", who, in.Reason, in.Role+" token "+in.Name))
+	if errors.Is(err, store.ErrExists) {
+		return client.MadeToken{}, fmt.Errorf("a token %s %w", in.Name, httpapi.ErrExists)
+	}
+	if err != nil {
 		return client.MadeToken{}, fmt.Errorf("keep the token %s: %w", in.Name, err)
 	}
 	return client.MadeToken{Token: showToken(t), Secret: secret}, nil
@@ -182,7 +221,7 @@ func (a *App) RevokeToken(_ context.Context, who, idOrName string, in client.Ask
 		return client.Token{Name: idOrName}, nil
 	}
 	if i < 0 {
-		return client.Token{}, fmt.Errorf("token %s: %w", idOrName, store.ErrNotFound)
+		return client.Token{}, fmt.Errorf("token %s: %w", idOrName, httpapi.ErrNotFound)
 	}
 	t := records[i]
 	if in.DryRun {

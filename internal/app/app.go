@@ -10,6 +10,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,24 +20,31 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	runtimemetrics "runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/controller"
+	"github.com/greenroom-dev/greenroom/internal/dashboard"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway"
 	"github.com/greenroom-dev/greenroom/internal/gateway/edge"
 	"github.com/greenroom-dev/greenroom/internal/gateway/mesh"
 	"github.com/greenroom-dev/greenroom/internal/hook"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
+	"github.com/greenroom-dev/greenroom/internal/login"
 	"github.com/greenroom-dev/greenroom/internal/metrics"
+	"github.com/greenroom-dev/greenroom/internal/notify"
 	"github.com/greenroom-dev/greenroom/internal/pass"
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
 	"github.com/greenroom-dev/greenroom/internal/release"
+	"github.com/greenroom-dev/greenroom/internal/signon"
 	"github.com/greenroom-dev/greenroom/internal/stage"
 	"github.com/greenroom-dev/greenroom/internal/store"
+	"github.com/greenroom-dev/greenroom/internal/verbs"
 )
 
 // Options are what a greenroom is started with.
@@ -50,6 +58,7 @@ type Options struct {
 	Log       *slog.Logger
 	AccessLog io.Writer      // request lines; nil: none
 	Listeners edge.Listeners // opened by a service manager, if any
+	Lease     time.Duration  // how long who is on stage may stay without asking again; at least a second, 10 s when 0; the same at every start on a state
 	Now       func() time.Time
 }
 
@@ -63,32 +72,43 @@ type App struct {
 	keys       *pass.Keys
 	local      *local.Platform
 	mesh       *mesh.Mesh
+	meters     *metrics.Metrics
 	edge       *edge.Server
 	hops       *hops
 	platform   *platform
 	hooks      *hooks
 	passes     *passes
-	controller *controller.Controller
-	api        *httpapi.Server
-	apiSocket  net.Listener
-	apiTCP     net.Listener
+	controller *Controller
+	notifier   *notify.Notifier
+	*verbs.Verbs[Record]
+	api       *httpapi.Server
+	dashboard *dashboard.Dashboard
+	logins    *login.Links
+	signOn    *signon.Provider
+	apiSocket net.Listener
+	apiTCP    net.Listener
+	apiTLS    bool
 
-	keeping  sync.RWMutex  // held while executables are kept that no Record names yet
-	world    chan struct{} // told when instances change
-	asked    chan client.Shutdown
-	askOnce  sync.Once
-	cancel   context.CancelFunc
-	loops    sync.WaitGroup // what may start processes; ends with cancel
-	work     sync.WaitGroup
-	closers  []func() error // undo New, last first
-	broken   atomic.Pointer[brokenListener]
-	stopOnce sync.Once
-	stopped  error
+	calling   sync.Mutex    // held while the edge is told of callback addresses
+	following sync.Mutex    // held while what runs is made to follow the fleet
+	followed  *fleet.Fleet  // the one that tell was told of last; guarded by following
+	keeping   sync.RWMutex  // held while executables are kept that no Record names yet
+	world     chan struct{} // told when instances change
+	asked     chan client.Shutdown
+	askOnce   sync.Once
+	cancel    context.CancelFunc
+	loops     sync.WaitGroup // what may start processes; ends with cancel
+	work      sync.WaitGroup
+	closers   []func() error // undo New, last first
+	broken    atomic.Pointer[brokenListener]
+	stopOnce  sync.Once
+	stopped   error
 }
 
 // New opens the state and every listener, finds the processes that a former
 // greenroom left, and starts nothing. Its errors name what is in the way.
 func New(o Options) (_ *App, err error) {
+	o.Lease = cmp.Or(o.Lease, stageLease)
 	a := &App{o: o, world: make(chan struct{}, 1), asked: make(chan client.Shutdown, 1)}
 	defer func() {
 		if err != nil {
@@ -110,9 +130,10 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	meters := metrics.New(o.Version)
+	a.meters = meters
 	a.passes = newPasses(a.keys, a.store, o.Now)
 	gw := gateway.New(gateway.Options{
-		Passes: a.passes, Metrics: meters, Log: o.Log, AccessLog: o.AccessLog, Now: o.Now,
+		Passes: a.passes, Callbacks: a.passes, Metrics: meters, Log: o.Log, AccessLog: o.AccessLog, Now: o.Now,
 	})
 	a.onClose(func() error { gw.Close(); return nil })
 	if err := a.listen(gw, f, meters.Handler()); err != nil {
@@ -132,7 +153,7 @@ func New(o Options) (_ *App, err error) {
 // beginning is the fleet that greenroom begins with: the one last applied, with
 // what only a start can change taken from the document, or the document's.
 func (a *App) beginning() (f fleet.Fleet, restarted bool, err error) {
-	rec, ok, err := loadRecord(a.store)
+	rec, ok, err := (&records{store: a.store}).Load()
 	if err != nil {
 		return fleet.Fleet{}, false, err
 	}
@@ -163,9 +184,9 @@ func (a *App) listen(gw *gateway.Gateway, f fleet.Fleet, meters http.Handler) er
 		_ = a.edge.Shutdown(now) // breaks off what Stop left
 		return nil
 	})
-	a.api = httpapi.New(httpapi.Options{
-		Operations: a, Authenticator: a, Metrics: meters, Version: a.o.Version, Log: a.o.Log, Now: a.o.Now,
-	})
+	if err := a.openPages(meters); err != nil {
+		return err
+	}
 	if a.apiSocket, err = listenSocket(SocketPath(a.o.State)); err != nil {
 		return err
 	}
@@ -176,18 +197,21 @@ func (a *App) listen(gw *gateway.Gateway, f fleet.Fleet, meters http.Handler) er
 	if a.apiTCP, err = listenAPI(f.API, a.o.Log); err != nil {
 		return err
 	}
+	a.apiTLS = f.API.TLS != nil
 	a.onClose(a.apiTCP.Close)
 	return nil
 }
 
 func (a *App) assemble(gw *gateway.Gateway, meters *metrics.Metrics, f fleet.Fleet, restarted bool) error {
-	keeper := stage.New(stageLease, settledAfter(restarted, a.now()))
+	keeper := stage.New(a.o.Lease, settledAfter(restarted, a.now(), a.o.Lease))
 	a.hops = newHops(gw, keeper)
 	revoked, err := a.revoked()
 	if err != nil {
 		return err
 	}
 	a.hops.revoke(revoked...)
+	a.passes.spent = a.followCallbacks
+	a.followCallbacks()
 	a.mesh = mesh.New(gw, mesh.Options{Seed: a.o.State, Status: func(version string) http.Handler {
 		return stage.Handler(keeper, service(version), version, a.o.Now)
 	}})
@@ -204,20 +228,35 @@ func (a *App) assemble(gw *gateway.Gateway, meters *metrics.Metrics, f fleet.Fle
 	if err := a.hooks.runner.EndLeftovers(hookContext); err != nil {
 		return err
 	}
-	a.controller, err = controller.New(controller.Options{
-		Store: records{a.store}, Platform: a.platform, Hops: a.hops, Hooks: a.hooks, Metrics: meters,
-		Log: a.o.Log, Now: a.o.Now,
-	}, func(now time.Time) (controller.Record, error) {
+	a.controller, err = controller.New(controller.Options[Record]{
+		Store: &records{store: a.store}, Platform: a.platform, Hops: a.hops, Hooks: a.hooks, Metrics: meters,
+		Log: a.o.Log, Now: a.o.Now, Rest: collect,
+	}, func(now time.Time) (Record, error) {
 		var versions []fleet.Version
 		for _, s := range f.Services {
 			versions = append(versions, s.First)
 		}
 		if err := a.keepExecutables(versions); err != nil {
-			return controller.Record{}, err
+			return Record{}, err
 		}
 		return first(f, release.Actor{Who: a.o.Who}, now), nil
 	})
+	a.notifier = a.newNotifier(f.Name)
+	meters.FollowHold(a.held)
+	a.Verbs = &verbs.Verbs[Record]{Controller: a.controller, Now: a.o.Now, Show: a.showRelease}
 	return err
+}
+
+// collect frees memory when a change is done and nobody waits for it, where a
+// collection is half due already. It would else come in the middle of one of
+// the next changes, on the processor that the first requests of a new release
+// need (TestSwitchCostsTheSame shows what that costs).
+func collect() {
+	heap := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
+	runtimemetrics.Read(heap)
+	if left, now := heap[0].Value.Uint64(), heap[1].Value.Uint64(); now > left+left/2 {
+		runtime.GC()
+	}
 }
 
 // Start brings up what the state says and serves it. What a former greenroom
@@ -236,6 +275,9 @@ func (a *App) Start(ctx context.Context) (notes []string, err error) {
 		}
 	}
 	a.loops.Go(func() { a.watchWorld(ctx) })
+	a.loops.Go(func() { a.watchFlow(ctx) })
+	a.tell(rec.Fleet)
+	a.loops.Go(func() { a.notifier.Run(ctx) })
 	a.loops.Go(func() { _ = a.controller.Run(ctx) }) // it ends with ctx
 	if a.o.Fleet != nil {
 		notes = a.applyAtStart(ctx)
@@ -403,6 +445,7 @@ func (a *App) stop(ctx context.Context, leaveServices bool) error {
 	short, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_ = a.mesh.Shutdown(short) // who still calls is told by the end of the connection
+	a.dashboard.Close()
 	_ = a.api.Shutdown(short)
 	a.passes.flush()
 	a.work.Wait()
@@ -438,6 +481,19 @@ func (a *App) EdgeURL() string {
 		addr, scheme = a.edge.TLSAddr(), "https"
 	}
 	return scheme + "://" + onThisMachine(addr)
+}
+
+// DashboardURL returns where the dashboard is, as a URL on this machine; "" where
+// the API listens at its socket alone.
+func (a *App) DashboardURL() string {
+	if a.apiTCP == nil {
+		return ""
+	}
+	scheme := "http"
+	if a.apiTLS {
+		scheme = "https"
+	}
+	return scheme + "://" + onThisMachine(a.apiTCP.Addr())
 }
 
 // onThisMachine is an address at which a listener is reached from here.

@@ -24,7 +24,7 @@ func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c
 func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // answering is the address of a server that answers with a text.
-func answering(t *testing.T, text string) string {
+func answering(t testing.TB, text string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
 	t.Cleanup(server.Close)
@@ -155,6 +155,29 @@ func TestExpiredPassIsTurnedAway(t *testing.T) {
 	passes, err := api.Passes(t.Context())
 	if err != nil || len(passes) != 1 || passes[0].State != "expired" {
 		t.Errorf("it is listed as %+v, %v", passes, err)
+	}
+}
+
+// Passes do not pile up in a greenroom that runs on and on.
+func TestPassesThatExpiredLongAgoAreForgotten(t *testing.T) {
+	c := &clock{}
+	_, api := embedded(t, c, "")
+	open(t, api)
+	mint := func() string {
+		p, err := api.MintPass(t.Context(), client.MintPass{Release: "r1", For: "10m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.ID
+	}
+	mint()
+	c.forward(29 * 24 * time.Hour)
+	kept := mint()
+	c.forward(2 * 24 * time.Hour)
+	last := mint()
+	passes, err := api.Passes(t.Context())
+	if err != nil || len(passes) != 2 || passes[0].ID != last || passes[1].ID != kept {
+		t.Errorf("listed are %+v, %v; want %s and %s", passes, err, last, kept)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/greenroom-dev/greenroom/client"
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
@@ -36,6 +35,7 @@ func (a *App) Doctor(ctx context.Context) ([]client.Finding, error) {
 		func() []client.Finding { return a.examineVersions(rec) },
 		func() []client.Finding { return examineReleases(rec) },
 		func() []client.Finding { return a.examineStamps(rec) },
+		a.examineNotifications,
 		func() []client.Finding { return a.examineBackground(rec) },
 		func() []client.Finding { return examineExecutables(ctx, rec) },
 		func() []client.Finding { return a.examineClock(ctx) },
@@ -50,7 +50,7 @@ func (a *App) Doctor(ctx context.Context) ([]client.Finding, error) {
 }
 
 // examineVersions looks at versions that should be ready and are not.
-func (a *App) examineVersions(rec controller.Record) []client.Finding {
+func (a *App) examineVersions(rec Record) []client.Finding {
 	var out []client.Finding
 	seen := a.local.Observe()
 	troubles := a.controller.Observe().Versions
@@ -108,7 +108,7 @@ func remedyFor(why string, v fleet.Version) string {
 }
 
 // examineReleases looks at releases that wait for a person.
-func examineReleases(rec controller.Record) []client.Finding {
+func examineReleases(rec Record) []client.Finding {
 	var out []client.Finding
 	for _, name := range slices.Sorted(maps.Keys(rec.State.Releases)) {
 		r := rec.State.Releases[name]
@@ -124,7 +124,7 @@ func examineReleases(rec controller.Record) []client.Finding {
 }
 
 // examineStamps names who calls without the stamp.
-func (a *App) examineStamps(rec controller.Record) []client.Finding {
+func (a *App) examineStamps(rec Record) []client.Finding {
 	var out []client.Finding
 	for _, d := range a.showDrops(rec) {
 		f := client.Finding{Check: "stamp", Level: levelWarning, Subject: d.Caller, Remedy: "pass on the header X-Greenroom-Release or the baggage of the request it works for (docs/propagation.md)"}
@@ -145,7 +145,7 @@ func (a *App) examineStamps(rec controller.Record) []client.Finding {
 }
 
 // examineBackground names services that should ask for the stage and do not.
-func (a *App) examineBackground(rec controller.Record) []client.Finding {
+func (a *App) examineBackground(rec Record) []client.Finding {
 	asked := map[string]bool{}
 	for _, h := range a.hops.stage.Holders(a.now()) {
 		asked[h.Service] = true
@@ -162,7 +162,7 @@ func (a *App) examineBackground(rec controller.Record) []client.Finding {
 }
 
 // examineExecutables compares what serves with the files it was taken from.
-func examineExecutables(ctx context.Context, rec controller.Record) []client.Finding {
+func examineExecutables(ctx context.Context, rec Record) []client.Finding {
 	sums := map[string]string{}
 	var out []client.Finding
 	for _, s := range rec.Fleet.Services {

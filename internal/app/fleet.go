@@ -3,32 +3,31 @@ package app
 import (
 	"context"
 	"fmt"
-	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/calendar"
 	"github.com/greenroom-dev/greenroom/internal/config"
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
 	"github.com/greenroom-dev/greenroom/internal/release"
+	"github.com/greenroom-dev/greenroom/internal/verbs"
 )
 
 // first is the Record of a fleet that was never run before.
-func first(f fleet.Fleet, by release.Actor, now time.Time) controller.Record {
+func first(f fleet.Fleet, by release.Actor, now time.Time) Record {
 	var versions []release.Version
 	catalog := map[string]fleet.Version{}
 	for _, s := range f.Services {
 		versions = append(versions, versionOf(s.First))
 		catalog[s.First.ID()] = s.First
 	}
-	return controller.Record{
-		State:    release.New(servicesOf(f), versions, settingsOf(f), by, now),
-		Fleet:    f,
-		Catalog:  catalog,
-		Releases: map[string]controller.Source{},
+	return Record{
+		State: release.New(servicesOf(f), versions, settingsOf(f), by, now),
+		Kept:  &Kept{Fleet: f, Catalog: catalog, Releases: map[string]Source{}},
 	}
 }
 
@@ -41,12 +40,13 @@ func servicesOf(f fleet.Fleet) map[string]release.Service {
 }
 
 func settingsOf(f fleet.Fleet) release.Settings {
-	return release.Settings{Quiet: f.Quiet, Pinning: f.Edge.SessionPinning, History: f.History}
+	rules, _ := calendar.Rules(config.ExportRules(f.Rules)) // which config has found right
+	return release.Settings{Quiet: f.Quiet, Pinning: f.Edge.SessionPinning, History: f.History, Rules: rules}
 }
 
 // servingOf gives the versions that ordinary requests get, with the instances
 // that they run with now.
-func servingOf(rec controller.Record) config.Serving {
+func servingOf(rec Record) config.Serving {
 	return func(service string) (fleet.Version, bool) {
 		id := rec.State.DefaultVersion(service)
 		v, ok := rec.Catalog[id]
@@ -70,7 +70,7 @@ func (a *App) Fleet(context.Context) (client.Fleet, error) {
 	if err != nil {
 		return client.Fleet{}, fmt.Errorf("write the fleet as a document: %w", err)
 	}
-	out := client.Fleet{Name: rec.Fleet.Name, Document: string(document), Routes: []client.Route{}, Serving: serving(rec.State)}
+	out := client.Fleet{Name: rec.Fleet.Name, Document: string(document), Routes: []client.Route{}, Serving: verbs.Serving(rec.State)}
 	for _, r := range rec.Fleet.Edge.Routes {
 		out.Routes = append(out.Routes, client.Route{Host: r.Host, Path: r.Path, Methods: r.Methods, Service: r.Service})
 	}
@@ -110,7 +110,7 @@ func (a *App) applyFleet(ctx context.Context, who string, file fleet.Fleet, in c
 	if !change.Allowed(in.Adopt) {
 		return out, refusal(change)
 	}
-	var source controller.Source
+	var source Source
 	if len(change.Versions) > 0 {
 		var err error
 		if source, err = a.adoption(change); err != nil {
@@ -123,32 +123,57 @@ func (a *App) applyFleet(ctx context.Context, who string, file fleet.Fleet, in c
 		return out, err
 	}
 	by := release.Actor{Who: who, Why: in.Reason}
-	after, err := a.controller.Do(ctx, func(now controller.Record, o release.Observation, at time.Time) (controller.Record, error) {
+	_, err := a.controller.Do(ctx, func(now Record, o release.Observation, at time.Time) (Record, error) {
 		if now.State.Default != rec.State.Default {
 			return now, release.ErrStale
 		}
 		next, err := applied(now, file, change, joining, source, by, at)
 		if !starting {
-			next.Fleet = remembered(next.Fleet, now.Fleet)
+			next.Fleet = remembered(next.Fleet, now.Fleet) // of a Kept that is not in force yet
 		}
 		return next, err
 	})
 	if err != nil {
 		return out, err
 	}
-	a.platform.reapply(after)
+	a.followFleet()
 	a.controller.Kick()
 	out.Changed, out.Message = true, "applied"
 	return out, nil
 }
 
+// followFleet makes what runs, who is told of events, and who logs people in
+// follow the fleet that is in force. Of two that were applied at once the later
+// one holds for all of it, whichever of them gets here first: what is in force is
+// read under the lock.
+func (a *App) followFleet() {
+	a.following.Lock()
+	defer a.following.Unlock()
+	rec := a.controller.Record()
+	a.platform.reapply(rec)
+	a.tell(rec.Fleet)
+}
+
+// tell says who is told of events, and who logs people in. The caller holds
+// following, or is the only one.
+func (a *App) tell(f fleet.Fleet) {
+	if a.followed == nil || !reflect.DeepEqual(a.followed.Notifications, f.Notifications) {
+		a.notifier.Set(receivers(f))
+	}
+	if a.followed == nil || !reflect.DeepEqual(a.followed.API.OIDC, f.API.OIDC) {
+		a.signOn.Set(signOnOf(f))
+	}
+	a.followed = &f
+}
+
 // applied is rec with what a file changes.
-func applied(rec controller.Record, file fleet.Fleet, change config.Change, joining []fleet.Version, source controller.Source, by release.Actor, now time.Time) (controller.Record, error) {
+func applied(rec Record, file fleet.Fleet, change config.Change, joining []fleet.Version, source Source, by release.Actor, now time.Time) (Record, error) {
 	var firsts []release.Version
-	rec.Catalog = maps.Clone(rec.Catalog)
+	kept := rec.clone()
+	kept.Fleet = file
 	for _, v := range joining {
 		firsts = append(firsts, versionOf(v))
-		rec.Catalog[v.ID()] = v
+		kept.Catalog[v.ID()] = v
 	}
 	state, err := rec.State.Apply(release.Change{
 		Services: servicesOf(file), First: firsts, Replicas: change.Replicas, Settings: settingsOf(file),
@@ -165,22 +190,16 @@ func applied(rec controller.Record, file fleet.Fleet, change config.Change, join
 		if state, err = state.Open(o, by, now); err != nil {
 			return rec, err
 		}
-		rec.Releases = maps.Clone(rec.Releases)
-		rec.Releases[source.Spec.Name] = source
-		for _, v := range source.Spec.Versions {
-			rec.Catalog[v.ID()] = v
-		}
+		kept = kept.opened(source)
 	}
-	rec.State = state
-	rec.Fleet = file
-	return rec, nil
+	return Record{State: state, Kept: kept}, nil
 }
 
 // remembered is the applied fleet with what only takes effect with a start
 // left as it is, so that it is found different then too.
 func remembered(file, former fleet.Fleet) fleet.Fleet {
 	file.Edge.Listen, file.Edge.TLS = former.Edge.Listen, former.Edge.TLS
-	file.API, file.StampHeader = former.API, former.StampHeader
+	file.API.Listen, file.API.TLS, file.StampHeader = former.API.Listen, former.API.TLS, former.StampHeader
 	return file
 }
 
@@ -195,7 +214,7 @@ func joiners(file fleet.Fleet, change config.Change) []fleet.Version {
 }
 
 // adoption is the release that brings a file's changed versions.
-func (a *App) adoption(change config.Change) (controller.Source, error) {
+func (a *App) adoption(change config.Change) (Source, error) {
 	spec := fleet.Release{
 		Name:           "adopt-" + a.now().UTC().Format("20060102-150405"),
 		Description:    "Versions adopted from the fleet's file",
@@ -206,9 +225,9 @@ func (a *App) adoption(change config.Change) (controller.Source, error) {
 	}
 	document, err := config.ExportRelease(spec)
 	if err != nil {
-		return controller.Source{}, err
+		return Source{}, err
 	}
-	return controller.Source{Document: document, Name: spec.Name + ".yaml", Dir: "/", Spec: spec}, nil
+	return Source{Document: document, Name: spec.Name + ".yaml", Dir: "/", Spec: spec}, nil
 }
 
 func refusal(change config.Change) error {
@@ -259,9 +278,9 @@ func showFleetChange(c config.Change) client.FleetChange {
 	case !c.Empty():
 		out.Message = fmt.Sprintf("%d changes, %d changed versions", len(out.Applied), len(out.Versions))
 	case len(out.Behind) > 0:
-		out.Message = "the file is behind what serves; there is nothing to apply"
+		out.Message = "The file is behind what serves; there is nothing to apply"
 	default:
-		out.Message = "the fleet is as the file says"
+		out.Message = "The fleet is as the file says"
 	}
 	return out
 }

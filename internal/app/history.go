@@ -7,46 +7,78 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/hook"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
+	"github.com/greenroom-dev/greenroom/internal/platform/local"
 	"github.com/greenroom-dev/greenroom/internal/release"
 	"github.com/greenroom-dev/greenroom/internal/store"
 )
 
 // records is the controller's Store over a store file.
-type records struct{ store *store.Store }
-
-func (r records) Load() (uint64, json.RawMessage, bool, error) {
-	rec, ok, err := r.store.Load()
-	return rec.Revision, rec.Data, ok, err
+type records struct {
+	store *store.Store
+	kept  *Kept // as the file holds it; used by the controller alone
+	bulk  bulk  // as the file holds it; the same
 }
 
-func (r records) Save(revision uint64, data json.RawMessage, events []release.Event) error {
+// Load returns the last Record, if there is one.
+func (r *records) Load() (Record, bool, error) {
+	stored, ok, err := r.store.Load()
+	if err != nil || !ok {
+		return Record{}, false, err
+	}
+	rec := Record{Kept: &Kept{}}
+	err = errors.Join(json.Unmarshal(stored.State, &rec.State), json.Unmarshal(stored.Kept, rec.Kept))
+	if err == nil && stored.Bulk != nil {
+		var b bulk
+		err = json.Unmarshal(stored.Bulk, &b)
+		b.into(&rec.State)
+		r.bulk = b
+	}
+	if err != nil {
+		return Record{}, false, fmt.Errorf("read the state of revision %d: %w", stored.Revision, err)
+	}
+	if rec.State.Revision != stored.Revision {
+		return Record{}, false, fmt.Errorf("the state says revision %d, its store %d", rec.State.Revision, stored.Revision)
+	}
+	r.kept = rec.Kept
+	return rec, true, nil
+}
+
+// Save writes a Record; of what few changes change only what the file does not
+// hold yet.
+func (r *records) Save(rec Record, events []release.Event) error {
+	out := store.Record{Revision: rec.State.Revision}
+	core, b := apart(rec.State)
+	var err error
+	if out.State, err = json.Marshal(core); err != nil {
+		return fmt.Errorf("encode the state: %w", err)
+	}
+	if !b.equal(r.bulk) {
+		if out.Bulk, err = json.Marshal(b); err != nil {
+			return fmt.Errorf("encode the bulk of the state: %w", err)
+		}
+	}
+	if rec.Kept != r.kept {
+		if out.Kept, err = json.Marshal(rec.Kept); err != nil {
+			return fmt.Errorf("encode what is kept beside the state: %w", err)
+		}
+	}
 	kept := make([]store.Event, 0, len(events))
 	for _, e := range events {
 		kept = append(kept, store.Event{
 			Time: e.Time, Type: e.Type, Release: e.Release, Who: e.Who, Why: e.Why, Message: e.Message,
 		})
 	}
-	return r.store.Save(store.Record{Revision: revision, Data: data}, kept)
-}
-
-// loadRecord reads the last Record, if there is one.
-func loadRecord(s *store.Store) (controller.Record, bool, error) {
-	stored, ok, err := s.Load()
-	if err != nil || !ok {
-		return controller.Record{}, false, err
+	if err := r.store.Save(out, kept); errors.Is(err, store.ErrStale) {
+		return fmt.Errorf("%w: %w", release.ErrStale, err)
+	} else if err != nil {
+		return err
 	}
-	var rec controller.Record
-	if err := json.Unmarshal(stored.Data, &rec); err != nil {
-		return controller.Record{}, false, fmt.Errorf("read the state of revision %d: %w", stored.Revision, err)
-	}
-	return rec, true, nil
+	r.kept, r.bulk = rec.Kept, b
+	return nil
 }
 
 // recordHook keeps what a hook printed with the event of its end.
@@ -79,7 +111,7 @@ func (a *App) Events(_ context.Context, q httpapi.EventQuery) ([]client.Event, e
 	var found []store.Event
 	var err error
 	if q.Tail {
-		found, err = a.store.EventsBefore(0, filter)
+		found, err = a.store.EventsBefore(q.Before, filter)
 	} else {
 		found, err = a.store.EventsAfter(q.After, filter)
 	}
@@ -95,36 +127,20 @@ func (a *App) Events(_ context.Context, q httpapi.EventQuery) ([]client.Event, e
 	return out, nil
 }
 
-// Logs gives the lines that a service's versions printed.
+// Logs gives the lines that a service's versions printed, in the order of their
+// time.
 func (a *App) Logs(ctx context.Context, q httpapi.LogQuery, each func(client.LogLine) error) error {
 	versions, err := a.versionsOf(q)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var mu sync.Mutex // one line at a time
-	var work sync.WaitGroup
-	errs := make([]error, len(versions))
-	for i, version := range versions {
-		work.Go(func() {
-			errs[i] = a.local.Logs(ctx, version, q.Follow, q.Tail, func(instance, stream, line string, at time.Time) error {
-				mu.Lock()
-				defer mu.Unlock()
-				return each(client.LogLine{Time: at, Version: version, Instance: instance, Stream: stream, Line: line})
-			})
-			if errs[i] != nil {
-				cancel()
-			}
-		})
+	err = a.local.Logs(ctx, versions, q.Follow, q.Tail, func(l local.LogLine) error {
+		return each(client.LogLine{Time: l.At, Version: l.Version, Instance: l.Instance, Stream: l.Stream, Line: l.Text})
+	})
+	if errors.Is(err, context.Canceled) {
+		return nil
 	}
-	work.Wait()
-	for i, err := range errs {
-		if errors.Is(err, context.Canceled) {
-			errs[i] = nil
-		}
-	}
-	return errors.Join(errs...)
+	return err
 }
 
 func (a *App) versionsOf(q httpapi.LogQuery) ([]string, error) {

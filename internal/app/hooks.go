@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/hook"
 	"github.com/greenroom-dev/greenroom/internal/pass"
 	"github.com/greenroom-dev/greenroom/internal/release"
@@ -41,7 +40,7 @@ type hookRun struct {
 }
 
 // Run starts a hook; asked again for one that runs or ran, it does nothing.
-func (h *hooks) Run(rec controller.Record, ask release.RunHook) {
+func (h *hooks) Run(rec Record, ask release.RunHook) {
 	specs := hooksOf(rec.Releases[ask.Release].Spec.Hooks)[ask.Moment]
 	if ask.Index >= len(specs) {
 		return
@@ -70,7 +69,7 @@ func (h *hooks) Run(rec controller.Record, ask release.RunHook) {
 }
 
 // mint makes the pass that a hook looks at its release with.
-func (h *hooks) mint(rec controller.Record, name string, timeout time.Duration) string {
+func (h *hooks) mint(rec Record, name string, timeout time.Duration) string {
 	token, err := h.keys.Mint(pass.Claims{
 		ID: "hook-" + rand.Text(), Release: name, UID: rec.State.Releases[name].UID, Subject: "hook",
 		IssuedAt: h.now(), ExpiresAt: h.now().Add(timeout + time.Minute),
@@ -82,7 +81,7 @@ func (h *hooks) mint(rec controller.Record, name string, timeout time.Duration) 
 }
 
 // forgetOld drops what is known of releases that are gone.
-func (h *hooks) forgetOld(rec controller.Record) {
+func (h *hooks) forgetOld(rec Record) {
 	maps.DeleteFunc(h.runs, func(_ string, r hookRun) bool {
 		_, kept := rec.State.Releases[r.release]
 		return !kept && !r.running

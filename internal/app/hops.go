@@ -1,14 +1,12 @@
 package app
 
 import (
-	"cmp"
 	"maps"
 	"reflect"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway"
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
@@ -27,9 +25,11 @@ type hops struct {
 	pools   map[string]*forward.Pool      // by version ID
 	early   map[string][]forward.Instance // ready before a view, and so a pool, had need of them
 	views   map[string]release.View       // that table was built from
-	fleet   *fleet.Fleet                  // that the snapshot was built from
+	kept    *Kept                         // that the snapshot was built from
 	last    *gateway.Snapshot
 	revoked map[string]struct{}
+
+	callbacks *gateway.Callbacks
 }
 
 func newHops(g *gateway.Gateway, k *stage.Keeper) *hops {
@@ -38,14 +38,14 @@ func newHops(g *gateway.Gateway, k *stage.Keeper) *hops {
 
 // Prepare builds the Snapshot of rec. Publishing it is one store, whatever the
 // number of services.
-func (h *hops) Prepare(rec controller.Record) (func(), error) {
+func (h *hops) Prepare(rec Record) (func(), error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := rec.State
-	what := gateway.Switch{Default: s.Default, Passes: passRules(s), Pins: pins(s)}
+	what := gateway.Switch{Default: s.Default, Passes: passRules(s), Pins: pins(s), Hold: holdOf(rec), Serving: s.Named(s.Default)}
 	var next *gateway.Snapshot
 	var err error
-	if h.last != nil && sameRoutes(h.views, s.Views) && reflect.DeepEqual(*h.fleet, rec.Fleet) {
+	if h.last != nil && sameRoutes(h.views, s.Views) && (h.kept == rec.Kept || reflect.DeepEqual(h.kept.Fleet, rec.Fleet)) {
 		next, err = h.last.With(what)
 	} else {
 		next, err = h.build(rec, what)
@@ -56,7 +56,7 @@ func (h *hops) Prepare(rec controller.Record) (func(), error) {
 	return func() { h.publish(rec, next) }, nil
 }
 
-func (h *hops) build(rec controller.Record, what gateway.Switch) (*gateway.Snapshot, error) {
+func (h *hops) build(rec Record, what gateway.Switch) (*gateway.Snapshot, error) {
 	config := route.Config{Default: what.Default}
 	for stamp, v := range rec.State.Views {
 		config.Views = append(config.Views, route.View{Stamp: stamp, Versions: v.Versions, Ending: v.Ending()})
@@ -67,12 +67,12 @@ func (h *hops) build(rec controller.Record, what gateway.Switch) (*gateway.Snaps
 	}
 	return (&gateway.Snapshot{
 		Table: table, Edge: rec.Fleet.Edge, StampHeader: rec.Fleet.StampHeader, Services: rec.Fleet.Services,
-		Passes: what.Passes, Pins: what.Pins, Revoked: h.revoked,
+		Passes: what.Passes, Pins: what.Pins, Hold: what.Hold, Serving: what.Serving, Revoked: h.revoked, Callbacks: h.callbacks,
 	}).Compile(), nil
 }
 
 // pool returns a version's pool, which lives as long as the version is known.
-func (h *hops) pool(rec controller.Record, version string) *forward.Pool {
+func (h *hops) pool(rec Record, version string) *forward.Pool {
 	if p, ok := h.pools[version]; ok {
 		return p
 	}
@@ -88,38 +88,13 @@ func (h *hops) pool(rec controller.Record, version string) *forward.Pool {
 	return p
 }
 
-func (h *hops) publish(rec controller.Record, next *gateway.Snapshot) {
+func (h *hops) publish(rec Record, next *gateway.Snapshot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	next.Revoked = h.revoked // which may have grown since next was built
+	next.Revoked, next.Callbacks = h.revoked, h.callbacks // which may be others since next was built
 	h.gateway.Publish(next)
-	if h.last == nil {
-		h.recallStage(rec.State)
-	}
-	h.last, h.views, h.fleet = next, rec.State.Views, &rec.Fleet
-	h.switchStage(rec.State.Epoch, rec.State, rec.State.Default)
-}
-
-// recallStage tells the stage what served until the last switch, so that after
-// a restart a service that serves in both views is not taken for a new one.
-func (h *hops) recallStage(s release.State) {
-	for _, r := range s.Releases {
-		switch {
-		case r.Phase == release.Live:
-			h.switchStage(s.Epoch-1, s, r.Former)
-		case r.RolledBack != nil && r.RolledBack.At.Equal(s.Since):
-			h.switchStage(s.Epoch-1, s, r.View)
-		}
-	}
-}
-
-func (h *hops) switchStage(epoch uint64, s release.State, stamp string) {
-	view, known := s.Views[stamp]
-	if !known || epoch == 0 {
-		return
-	}
-	// It refuses only what a State never does: another view under the same epoch.
-	_ = h.stage.Switch(epoch, cmp.Or(view.Release, release.Baseline), view.Versions)
+	h.stage.Follow(rec.State, h.last == nil)
+	h.last, h.views, h.kept = next, rec.State.Views, rec.Kept
 }
 
 // revoke turns away a pass from now on.
@@ -134,14 +109,27 @@ func (h *hops) revoke(ids ...string) {
 		revoked[id] = struct{}{}
 	}
 	h.revoked = revoked
+	h.publishAgain()
+}
+
+// call makes these the callback addresses that may be called from now on.
+func (h *hops) call(list []gateway.Callback) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.callbacks = gateway.NewCallbacks(list)
+	h.publishAgain()
+}
+
+// publishAgain lets requests see who may pass now. The caller holds mu.
+func (h *hops) publishAgain() {
 	if h.last == nil {
 		return
 	}
-	next, err := h.last.With(gateway.Switch{Default: h.last.Default(), Passes: h.last.Passes, Pins: h.last.Pins})
+	next, err := h.last.With(gateway.Switch{Default: h.last.Default(), Passes: h.last.Passes, Pins: h.last.Pins, Hold: h.last.Hold})
 	if err != nil {
 		return // a Snapshot can always be switched to its own default
 	}
-	next.Revoked = revoked
+	next.Revoked, next.Callbacks = h.revoked, h.callbacks
 	h.gateway.Publish(next)
 	h.last = next
 }
@@ -245,18 +233,19 @@ func pins(s release.State) []gateway.Pin {
 // is the default.
 func sameRoutes(a, b map[string]release.View) bool {
 	return maps.EqualFunc(a, b, func(x, y release.View) bool {
-		return x.Ending() == y.Ending() && maps.Equal(x.Versions, y.Versions)
+		return x.Ending() == y.Ending() && sameMap(x.Versions, y.Versions)
 	})
 }
 
 // settledAfter is from when on the stage's leases of a former process are
 // over.
-func settledAfter(restarted bool, now time.Time) time.Time {
+func settledAfter(restarted bool, now time.Time, lease time.Duration) time.Time {
 	if !restarted {
 		return time.Time{}
 	}
-	return now.Add(stageLease)
+	return now.Add(lease)
 }
 
-// stageLease is how long an instance may stay on stage without asking again.
+// stageLease is how long an instance may stay on stage without asking again,
+// unless Options say otherwise.
 const stageLease = 10 * time.Second

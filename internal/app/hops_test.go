@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway"
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
@@ -23,13 +22,13 @@ func TestInstancesReadyBeforeTheirViewAreFound(t *testing.T) {
 	gw := gateway.New(gateway.Options{Now: time.Now})
 	defer gw.Close()
 	h := newHops(gw, stage.New(stageLease, time.Time{}))
-	rec := controller.Record{
+	rec := Record{
 		State: release.State{
 			Default:  "baseline",
 			Views:    map[string]release.View{"baseline": {Stamp: "baseline", Versions: map[string]string{"web": "web@v1"}}},
 			Versions: map[string]release.Version{"web@v1": {ID: "web@v1", Service: "web", Name: "v1"}},
 		},
-		Fleet: fleet.Fleet{Name: "live", Services: []fleet.Service{{Name: "web"}}, Edge: fleet.Edge{Routes: []fleet.Route{{Service: "web"}}}},
+		Kept: &Kept{Fleet: fleet.Fleet{Name: "live", Services: []fleet.Service{{Name: "web"}}, Edge: fleet.Edge{Routes: []fleet.Route{{Service: "web"}}}}},
 	}
 	h.ready("web@v1", []forward.Instance{{ID: "1", Addr: strings.TrimPrefix(backend.URL, "http://")}})
 	publish, err := h.Prepare(rec)
@@ -70,12 +69,12 @@ func TestARestartKeepsServicesOnStageThatTheLastSwitchDidNotChange(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			gw := gateway.New(gateway.Options{Now: time.Now})
 			defer gw.Close()
-			keeper := stage.New(stageLease, settledAfter(true, now))
+			keeper := stage.New(stageLease, settledAfter(true, now, stageLease))
 			h := newHops(gw, keeper)
 			const before, epoch = 1, 2
-			publish, err := h.Prepare(controller.Record{
+			publish, err := h.Prepare(Record{
 				State: release.State{Views: views, Default: c.serves, Since: now, Epoch: epoch, Releases: map[string]release.Release{"r1": c.release}},
-				Fleet: fleet.Fleet{Name: "live", Services: []fleet.Service{{Name: "web"}, {Name: "worker"}}},
+				Kept:  &Kept{Fleet: fleet.Fleet{Name: "live", Services: []fleet.Service{{Name: "web"}, {Name: "worker"}}}},
 			})
 			if err != nil {
 				t.Fatal(err)

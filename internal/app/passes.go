@@ -22,10 +22,19 @@ type passes struct {
 	mu     sync.Mutex
 	used   map[string]time.Time // by pass ID, since the last flush
 	tokens map[string]time.Time // by token ID, since the last flush
+	calls  map[string]calls     // by callback ID, of those without a count, since the last flush
+
+	spent func() // told when a callback has taken its last call
+}
+
+// calls are calls of a callback address.
+type calls struct {
+	n    int
+	last time.Time
 }
 
 func newPasses(keys *pass.Keys, s *store.Store, now func() time.Time) *passes {
-	return &passes{keys: keys, store: s, now: now, used: map[string]time.Time{}, tokens: map[string]time.Time{}}
+	return &passes{keys: keys, store: s, now: now, used: map[string]time.Time{}, tokens: map[string]time.Time{}, calls: map[string]calls{}}
 }
 
 // usedToken notes that an API token was used.
@@ -47,17 +56,37 @@ func (p *passes) Verify(token string, now time.Time) (pass.Claims, error) {
 	return claims, nil
 }
 
+// UseCallback notes a call of a callback address. With a count, it is written
+// down before the call is sent on: a crash may lose the call, and never gives one
+// more. Without, it is written down with the last uses of passes.
+func (p *passes) UseCallback(id string, count int, now time.Time) (bool, error) {
+	if count > 0 {
+		used, took, err := p.store.UseCallback(id, 1, now)
+		if err == nil && used >= count {
+			p.spent()
+		}
+		return took, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls[id] = calls{n: p.calls[id].n + 1, last: now}
+	return true, nil
+}
+
 // flush writes the last uses down. Losing some to a crash does no harm.
 func (p *passes) flush() {
 	p.mu.Lock()
-	used, tokens := p.used, p.tokens
-	p.used, p.tokens = map[string]time.Time{}, map[string]time.Time{}
+	used, tokens, called := p.used, p.tokens, p.calls
+	p.used, p.tokens, p.calls = map[string]time.Time{}, map[string]time.Time{}, map[string]calls{}
 	p.mu.Unlock()
 	if len(used) > 0 {
 		_ = p.store.UsePasses(used)
 	}
 	if len(tokens) > 0 {
 		_ = p.store.UseTokens(tokens)
+	}
+	for id, c := range called {
+		_, _, _ = p.store.UseCallback(id, c.n, c.last)
 	}
 }
 
@@ -74,5 +103,9 @@ func (a *App) revoked() ([]string, error) {
 			ids = append(ids, p.ID)
 		}
 	}
-	return ids, a.store.PrunePasses(a.now().Add(-longestPass))
+	return ids, a.prunePasses()
 }
+
+// prunePasses forgets the passes that expired long ago. It is called where one
+// is added, so that they do not pile up.
+func (a *App) prunePasses() error { return a.store.PrunePasses(a.now().Add(-pass.Longest)) }

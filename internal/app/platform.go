@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/durable"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
@@ -33,10 +32,18 @@ type platform struct {
 	forgotten func() // called when a version's remains are gone
 
 	filling sync.Mutex // held from looking at instances until the pools hold them
+	seen    sighting   // guarded by filling
 
 	mu        sync.Mutex
 	addresses map[string]mesh.Addresses // by version ID; kept as long as processes may know them
 	replicas  map[string]int            // what a version was last asked to run with
+	asked     uint64                    // how often replicas changed
+}
+
+// sighting is what was seen when so much had changed.
+type sighting struct {
+	changes, asked uint64
+	versions       map[string]release.VersionStatus
 }
 
 func newPlatform(l *local.Platform, m *mesh.Mesh, h *hops, file string) (*platform, error) {
@@ -56,7 +63,7 @@ func newPlatform(l *local.Platform, m *mesh.Mesh, h *hops, file string) (*platfo
 
 // Run opens the version's mesh listeners, writes their addresses down, and
 // starts its processes.
-func (p *platform) Run(ctx context.Context, rec controller.Record, version string) error {
+func (p *platform) Run(ctx context.Context, rec Record, version string) error {
 	v, ok := rec.Catalog[version]
 	if !ok {
 		return fmt.Errorf("how to run %s is not known", version)
@@ -80,6 +87,7 @@ func (p *platform) Run(ctx context.Context, rec controller.Record, version strin
 	}
 	p.mu.Lock()
 	p.replicas[version] = replicas
+	p.asked++
 	p.mu.Unlock()
 	p.fill(version)
 	return nil
@@ -151,6 +159,7 @@ func (p *platform) Forget(version string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.replicas, version)
+	p.asked++
 	delete(p.addresses, version)
 	_ = p.save() // an address too many is harmless
 	p.forgotten()
@@ -158,21 +167,35 @@ func (p *platform) Forget(version string) {
 
 // Observe returns how every version is doing. What it calls ready is in its
 // pool by then, so that nothing is decided on an instance that requests cannot
-// reach yet.
+// reach yet. While nothing changes it returns the same map again.
 func (p *platform) Observe() map[string]release.VersionStatus {
+	p.filling.Lock()
+	defer p.filling.Unlock()
 	p.mu.Lock()
-	replicas := maps.Clone(p.replicas)
+	asked := p.asked
 	p.mu.Unlock()
-	out := map[string]release.VersionStatus{}
-	for version, s := range p.refresh() {
-		asked, ok := replicas[version]
+	since := p.seen.changes
+	if asked != p.seen.asked {
+		since = 0
+	}
+	seen, changes := p.local.ObserveSince(since)
+	if seen == nil && p.seen.versions != nil {
+		return p.seen.versions
+	}
+	p.spread(seen)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make(map[string]release.VersionStatus, len(seen))
+	for version, s := range seen {
+		replicas, ok := p.replicas[version]
 		if !ok {
-			asked = -1 // by a former greenroom: ask again
+			replicas = -1 // by a former greenroom: ask again
 		}
 		out[version] = release.VersionStatus{
-			Ready: s.Ready, Replicas: asked, Failed: s.Failed, Stopping: s.Stopping, Gone: s.Gone,
+			Ready: s.Ready, Replicas: replicas, Failed: s.Failed, Stopping: s.Stopping, Gone: s.Gone,
 		}
 	}
+	p.seen = sighting{changes: changes, asked: asked, versions: out}
 	return out
 }
 
@@ -192,17 +215,20 @@ func (p *platform) fill(version string) {
 	}
 }
 
-// refresh fills the pools with what is ready now, and returns what it saw.
-func (p *platform) refresh() map[string]local.Status {
+// refresh fills the pools with what is ready now.
+func (p *platform) refresh() {
 	p.filling.Lock()
 	defer p.filling.Unlock()
-	seen := p.local.Observe()
+	p.spread(p.local.Observe())
+}
+
+// spread fills the pools with what was seen ready. Callers hold filling.
+func (p *platform) spread(seen map[string]local.Status) {
 	for version, s := range seen {
 		if !s.Stopping {
 			p.hops.ready(version, readyInstances(s))
 		}
 	}
-	return seen
 }
 
 // meshEnv returns the addresses at which a version calls others.
@@ -221,7 +247,7 @@ func (p *platform) meshEnv(version string) map[string]string {
 // reapply makes what runs follow a fleet that was applied: versions may call a
 // service that joined it, and the controller runs each again, which brings
 // health and drain to what runs already.
-func (p *platform) reapply(rec controller.Record) {
+func (p *platform) reapply(rec Record) {
 	for _, version := range slices.Sorted(maps.Keys(p.Observe())) {
 		v, known := rec.Catalog[version]
 		s, declared := rec.Fleet.Service(v.Service)
@@ -232,6 +258,7 @@ func (p *platform) reapply(rec controller.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.replicas) // as after a restart: what each was asked for is not known
+	p.asked++
 }
 
 func readyInstances(s local.Status) []forward.Instance {

@@ -9,28 +9,28 @@ import (
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/config"
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
 	"github.com/greenroom-dev/greenroom/internal/release"
+	"github.com/greenroom-dev/greenroom/internal/verbs"
 )
-
-func serving(s release.State) client.Serving {
-	v := s.Serving()
-	return client.Serving{Release: v.Release, Stamp: v.Stamp, Since: v.Since, Until: v.Until, Before: v.Before}
-}
 
 // Changed tells when the persisted state changes.
 func (a *App) Changed() <-chan struct{} { return a.controller.Changed() }
 
 // Status shows everything at once.
-func (a *App) Status(context.Context) (client.Status, error) {
+func (a *App) Status(ctx context.Context) (client.Status, error) {
 	rec, o := a.controller.Record(), a.controller.Observe()
 	out := client.Status{
 		Fleet: rec.Fleet.Name, Version: a.o.Version, Revision: rec.State.Revision, Now: a.now(),
-		EdgeURL: a.EdgeURL(), Public: rec.Fleet.Edge.PublicURL, Serving: serving(rec.State),
-		Services: a.showServices(rec), Releases: a.showReleases(rec, o),
+		EdgeURL: a.EdgeURL(), Public: rec.Fleet.Edge.PublicURL, Serving: verbs.Serving(rec.State),
+		Services: a.showServices(rec), Releases: a.Verbs.Releases(rec, o),
 		Dropped: a.showDrops(rec), Warnings: []string{},
 	}
+	if h := a.showHold(rec.State); h.On || h.Waiting > 0 {
+		out.Hold = &h
+	}
+	verbs.Rules(rec.State, out.Now, &out)
+	out.Notifications, _ = a.Notifications(ctx)
 	for _, s := range out.Services {
 		for _, v := range s.Versions {
 			if v.Serving && v.Ready < v.Wanted {
@@ -50,7 +50,7 @@ func (a *App) Status(context.Context) (client.Status, error) {
 	return out, nil
 }
 
-func (a *App) showServices(rec controller.Record) []client.Service {
+func (a *App) showServices(rec Record) []client.Service {
 	seen := a.local.Observe()
 	inFlight := a.hops.inFlight()
 	byService := map[string][]client.Version{}
@@ -74,7 +74,7 @@ func (a *App) showServices(rec controller.Record) []client.Service {
 	return out
 }
 
-func (a *App) showVersion(rec controller.Record, v release.Version, status local.Status, inFlight int64) client.Version {
+func (a *App) showVersion(rec Record, v release.Version, status local.Status, inFlight int64) client.Version {
 	spec := rec.Catalog[v.ID]
 	out := client.Version{
 		ID: v.ID, Name: v.Name, Service: v.Service, Digest: v.Digest,
@@ -121,7 +121,7 @@ func (a *App) showVersion(rec controller.Record, v release.Version, status local
 
 // Releases shows every release that is kept, the latest first.
 func (a *App) Releases(context.Context) ([]client.Release, error) {
-	return a.showReleases(a.controller.Record(), a.controller.Observe()), nil
+	return a.Verbs.Releases(a.controller.Record(), a.controller.Observe()), nil
 }
 
 // Release shows one release.
@@ -134,30 +134,8 @@ func (a *App) Release(_ context.Context, name string) (client.Release, error) {
 	return a.showRelease(rec, r, a.controller.Observe()), nil
 }
 
-func (a *App) showReleases(rec controller.Record, o release.Observation) []client.Release {
-	out := make([]client.Release, 0, len(rec.State.Releases))
-	for _, r := range rec.State.Releases {
-		out = append(out, a.showRelease(rec, r, o))
-	}
-	slices.SortFunc(out, func(x, y client.Release) int {
-		return cmp.Or(y.OpenedAt.Compare(x.OpenedAt), cmp.Compare(x.Name, y.Name))
-	})
-	return out
-}
-
-func (a *App) showRelease(rec controller.Record, r release.Release, o release.Observation) client.Release {
-	out := client.Release{
-		Name: r.Name, UID: r.UID, Description: r.Description, Phase: string(r.Phase), Since: r.Since,
-		Reason: r.Reason, Generation: r.Generation, Stamp: r.View, OpenedAt: r.OpenedAt, OpenedBy: r.OpenedBy,
-		WindowEnds: r.WindowEnds, KeepUntil: r.KeepUntil, RollbackWindow: r.RollbackWindow.String(),
-		Changes: []client.ReleaseChange{}, Hooks: a.showHooks(rec, r), Checks: []client.Check{},
-	}
-	if r.Former != "" {
-		out.Before = cmp.Or(rec.State.Views[r.Former].Release, release.Baseline)
-	}
-	if b := r.RolledBack; b != nil {
-		out.Rolled = &client.RolledBack{At: b.At, Who: b.Who, Why: b.Why}
-	}
+func (a *App) showRelease(rec Record, r release.Release, o release.Observation) client.Release {
+	out := verbs.Release(rec.State, r, o, a.now())
 	for _, service := range slices.Sorted(maps.Keys(r.Versions)) {
 		from, to := rec.Catalog[r.Replaces[service]], rec.Catalog[r.Versions[service]]
 		out.Changes = append(out.Changes, client.ReleaseChange{
@@ -165,42 +143,18 @@ func (a *App) showRelease(rec controller.Record, r release.Release, o release.Ob
 			Serving: rec.Catalog[rec.State.DefaultVersion(service)].Name, Fields: showFields(config.Differences(from, to)),
 		})
 	}
-	if r.Phase.Ended() {
-		return out
-	}
-	checks, err := rec.State.Checks(r.Name, o)
-	if err != nil {
-		return out
-	}
-	for _, c := range checks {
-		out.Checks = append(out.Checks, client.Check{Rule: c.Rule, OK: c.OK, Detail: c.Detail, Remedy: c.Remedy})
-	}
-	return out
-}
-
-func (a *App) showHooks(rec controller.Record, r release.Release) []client.Hook {
-	out := []client.Hook{}
 	specs := hooksOf(rec.Releases[r.Name].Spec.Hooks)
 	for _, m := range release.Moments() {
-		p, due := r.Progress[m]
 		for i, h := range specs[m] {
-			shown := client.Hook{Moment: string(m), Name: h.Name, State: "waiting"}
-			switch {
-			case due && i < p.Passed:
-				shown.State = "passed"
-			case due && i == p.Passed && p.Failed != "":
-				shown.State, shown.Detail = "failed", p.Failed
-			case due && i == p.Passed:
-				shown.State = "running"
-			}
+			shown := verbs.Hook(r, m, i, h.Name)
 			shown.Output = a.hooks.output(r.UID, r.Generation, m, i)
-			out = append(out, shown)
+			out.Hooks = append(out.Hooks, shown)
 		}
 	}
 	return out
 }
 
-func (a *App) showDrops(rec controller.Record) []client.Drop {
+func (a *App) showDrops(rec Record) []client.Drop {
 	out := []client.Drop{}
 	for _, d := range a.hops.gateway.Drops() {
 		out = append(out, client.Drop{

@@ -13,53 +13,14 @@ import (
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/config"
-	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
 	"github.com/greenroom-dev/greenroom/internal/release"
+	"github.com/greenroom-dev/greenroom/internal/verbs"
 )
 
-// move is a change that a person asked for: what it does to a Record.
-type move func(rec controller.Record, o release.Observation, by release.Actor, now time.Time) (controller.Record, error)
-
-// make carries out a move, or only says what it would do, and reports the
-// release named name as it is afterwards.
-func (a *App) make(ctx context.Context, who, name string, asked client.Asked, m move) (client.Changed, error) {
-	by := release.Actor{Who: who, Why: asked.Reason}
-	before := a.controller.Record()
-	var after controller.Record
-	var err error
-	if asked.DryRun {
-		after, err = m(before, a.controller.Observe(), by, a.now())
-	} else {
-		after, err = a.controller.Do(ctx, func(rec controller.Record, o release.Observation, now time.Time) (controller.Record, error) {
-			before = rec
-			return m(rec, o, by, now)
-		})
-	}
-	if err != nil {
-		return client.Changed{}, err
-	}
-	out := client.Changed{
-		Changed: after.State.Revision != before.State.Revision && !asked.DryRun,
-		Serving: serving(after.State),
-		Notes:   []string{},
-	}
-	if r, ok := after.State.Releases[name]; ok {
-		shown := a.showRelease(after, r, a.controller.Observe())
-		out.Release = &shown
-	}
-	return out, nil
-}
-
-// on is a move that only the state machine has a say in.
-func on(f func(s release.State, o release.Observation, by release.Actor, now time.Time) (release.State, error)) move {
-	return func(rec controller.Record, o release.Observation, by release.Actor, now time.Time) (controller.Record, error) {
-		var err error
-		rec.State, err = f(rec.State, o, by, now)
-		return rec, err
-	}
-}
+// move is a change that a person asked for.
+type move = verbs.Move[Record]
 
 // OpenRelease opens a release from a document, or updates it.
 func (a *App) OpenRelease(ctx context.Context, who string, in client.Open) (client.Changed, error) {
@@ -68,8 +29,8 @@ func (a *App) OpenRelease(ctx context.Context, who string, in client.Open) (clie
 		return client.Changed{}, err
 	}
 	name := doc.Metadata.Name
-	out, err := a.open(ctx, who, name, in.Asked, controller.Source{
-		Document: []byte(in.Document.Data), Name: in.Document.Name, Dir: in.Document.Dir,
+	out, err := a.open(ctx, who, name, in.Asked, Source{
+		Document: []byte(in.Document.Data), Sets: in.Document.Sets, Name: in.Document.Name, Dir: in.Document.Dir,
 	}, false)
 	if err != nil {
 		return out, err
@@ -96,19 +57,19 @@ func (a *App) Rebase(ctx context.Context, who, name string, in client.Asked) (cl
 	if err != nil {
 		return out, err
 	}
-	out.Message = name + " now builds on " + out.Serving.Release
+	out.Message = name + " now builds on " + out.Serving.Named
 	if !out.Changed && !in.DryRun {
-		out.Message = name + " builds on " + out.Serving.Release + " already"
+		out.Message = name + " builds on " + out.Serving.Named + " already"
 	}
 	return out, nil
 }
 
 // open completes a document from the versions that it replaces, keeps the
 // executables, and hands both to the state machine.
-func (a *App) open(ctx context.Context, who, name string, asked client.Asked, source controller.Source, rebase bool) (client.Changed, error) {
+func (a *App) open(ctx context.Context, who, name string, asked client.Asked, source Source, rebase bool) (client.Changed, error) {
 	a.keeping.RLock()
 	defer a.keeping.RUnlock()
-	doc, err := oneRelease(client.Document{Name: source.Name, Dir: source.Dir, Data: string(source.Document)})
+	doc, err := oneRelease(client.Document{Name: source.Name, Dir: source.Dir, Data: string(source.Document), Sets: source.Sets})
 	if err != nil {
 		return client.Changed{}, err
 	}
@@ -122,12 +83,12 @@ func (a *App) open(ctx context.Context, who, name string, asked client.Asked, so
 			return client.Changed{}, err
 		}
 	}
-	return a.make(ctx, who, name, asked, opening(source, rec, rebase))
+	return a.Make(ctx, who, name, asked, opening(source, rec, rebase))
 }
 
 // opening is the move that opens source's release, completed from seen.
-func opening(source controller.Source, seen controller.Record, rebase bool) move {
-	return func(rec controller.Record, _ release.Observation, by release.Actor, now time.Time) (controller.Record, error) {
+func opening(source Source, seen Record, rebase bool) move {
+	return func(rec Record, _ release.Observation, by release.Actor, now time.Time) (Record, error) {
 		for _, v := range source.Spec.Versions {
 			if rec.State.DefaultVersion(v.Service) != seen.State.DefaultVersion(v.Service) {
 				return rec, release.ErrStale
@@ -142,13 +103,7 @@ func opening(source controller.Source, seen controller.Record, rebase bool) move
 		if err != nil || next.Revision == rec.State.Revision {
 			return rec, err
 		}
-		rec.State = next
-		rec.Catalog, rec.Releases = maps.Clone(rec.Catalog), maps.Clone(rec.Releases)
-		for _, v := range source.Spec.Versions {
-			rec.Catalog[v.ID()] = v
-		}
-		rec.Releases[source.Spec.Name] = source
-		return rec, nil
+		return Record{State: next, Kept: rec.opened(source)}, nil
 	}
 }
 
@@ -157,6 +112,9 @@ func openingOf(spec fleet.Release) release.Opening {
 		Name: spec.Name, UID: rand.Text(), Description: spec.Description,
 		RollbackWindow: spec.RollbackWindow, Keep: spec.Keep,
 		Hooks: map[release.Moment][]string{}, HookDigest: hookDigest(spec.Hooks),
+	}
+	for _, item := range spec.Checklist {
+		o.Checklist = append(o.Checklist, release.Item(item))
 	}
 	for _, v := range spec.Versions {
 		o.Versions = append(o.Versions, versionOf(v))
@@ -192,7 +150,7 @@ func hooksOf(h fleet.Hooks) map[release.Moment][]fleet.Hook {
 
 // replaced gives the versions that a release's document is completed from: for
 // an open release those that it was opened against, else what serves.
-func replaced(rec controller.Record, name string, rebase bool) config.Serving {
+func replaced(rec Record, name string, rebase bool) config.Serving {
 	r, open := rec.State.Releases[name]
 	open = open && !r.Phase.Ended() && !rebase
 	return func(service string) (fleet.Version, bool) {
@@ -229,6 +187,9 @@ func (a *App) keepExecutables(versions []fleet.Version) error {
 }
 
 func oneRelease(d client.Document) (config.ReleaseDocument, error) {
+	if len(d.Sets) > 0 {
+		return config.ReleaseFromFlags(d.Name, d.Sets, d.Dir)
+	}
 	docs, err := config.Parse(d.Name, []byte(d.Data), d.Dir)
 	if err != nil {
 		return config.ReleaseDocument{}, err
@@ -240,82 +201,6 @@ func oneRelease(d client.Document) (config.ReleaseDocument, error) {
 		}
 	}
 	return docs.Releases[0], nil
-}
-
-// Verify runs a moment's hooks again.
-func (a *App) Verify(ctx context.Context, who, name string, in client.Verify) (client.Changed, error) {
-	moment := release.Verify
-	if in.Moment != "" {
-		moment = release.Moment(in.Moment)
-	}
-	out, err := a.make(ctx, who, name, in.Asked, on(func(s release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
-		return s.Retry(name, moment, by, now)
-	}))
-	out.Message = fmt.Sprintf("the %s hooks of %s run", moment, name)
-	if err == nil && out.Release != nil && !slices.ContainsFunc(out.Release.Hooks, func(h client.Hook) bool { return h.Moment == string(moment) }) {
-		out.Message = fmt.Sprintf("%s has no %s hooks", name, moment)
-	}
-	return out, err
-}
-
-// Promote makes a release what ordinary requests get.
-func (a *App) Promote(ctx context.Context, who, name string, in client.Promote) (client.Changed, error) {
-	out, err := a.make(ctx, who, name, in.Asked, on(func(s release.State, o release.Observation, by release.Actor, now time.Time) (release.State, error) {
-		if in.Serving != "" && in.Serving != s.Default && s.Releases[name].Phase != release.Live {
-			return s, release.ErrStale
-		}
-		return s.Promote(release.Promotion{Name: name, Generation: in.Generation, AllowUnstamped: in.AllowUnstamped}, o, by, now)
-	}))
-	if err != nil {
-		return out, err
-	}
-	switch {
-	case in.DryRun:
-		out.Message = name + " can be promoted"
-	case !out.Changed:
-		out.Message = name + " is live already"
-	default:
-		out.Message = fmt.Sprintf("%s is live; before it %s", name, out.Serving.Before)
-	}
-	return out, nil
-}
-
-// Rollback puts back what served before a release. Without a name it means the
-// one that is Live or in Canary.
-func (a *App) Rollback(ctx context.Context, who, name string, in client.Asked) (client.Changed, error) {
-	before := a.controller.Record().State.Serving()
-	out, err := a.make(ctx, who, name, in, on(func(s release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
-		return s.Rollback(name, by, now)
-	}))
-	if err != nil {
-		return out, err
-	}
-	switch {
-	case in.DryRun:
-		out.Message = fmt.Sprintf("%s would be rolled back; ordinary requests would get %s", name, out.Serving.Release)
-	case !out.Changed:
-		out.Message = name + " does not serve; there is nothing to roll back"
-	default:
-		out.Message = fmt.Sprintf("%s is rolled back; ordinary requests get %s again", name, out.Serving.Release)
-	}
-	if before.Release == name {
-		out.Notes = append(out.Notes, a.notReady(out.Serving.Stamp)...)
-	}
-	return out, nil
-}
-
-// notReady says which versions of a view have too few instances ready.
-func (a *App) notReady(stamp string) []string {
-	rec, o := a.controller.Record(), a.controller.Observe()
-	var notes []string
-	view := rec.State.Views[stamp]
-	for _, service := range slices.Sorted(maps.Keys(view.Versions)) {
-		id := view.Versions[service]
-		if want := max(rec.State.Versions[id].Replicas, 1); o.Versions[id].Ready < want {
-			notes = append(notes, fmt.Sprintf("%s has %d of %d instances ready: greenroom logs %s", id, o.Versions[id].Ready, want, service))
-		}
-	}
-	return notes
 }
 
 // Revert opens a release of the versions that another one replaced.
@@ -352,8 +237,8 @@ func (a *App) Revert(ctx context.Context, who, name string, in client.Revert) (c
 	if err != nil {
 		return client.Changed{}, err
 	}
-	source := controller.Source{Document: document, Name: next.Name + ".yaml", Dir: rec.Releases[name].Dir, Spec: next}
-	out, err := a.make(ctx, who, next.Name, in.Asked, opening(source, rec, false))
+	source := Source{Document: document, Name: next.Name + ".yaml", Dir: rec.Releases[name].Dir, Spec: next}
+	out, err := a.Make(ctx, who, next.Name, in.Asked, opening(source, rec, false))
 	out.Message = fmt.Sprintf("%s is open: the versions that %s replaced; promote it to go back", next.Name, name)
 	return out, err
 }
@@ -370,34 +255,4 @@ func (a *App) fromKept(v fleet.Version) fleet.Version {
 		v.Run = &run
 	}
 	return v
-}
-
-// Settle ends a release's rollback window.
-func (a *App) Settle(ctx context.Context, who, name string, in client.Asked) (client.Changed, error) {
-	out, err := a.make(ctx, who, name, in, on(func(s release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
-		return s.Settle(name, by, now)
-	}))
-	if err != nil {
-		return out, err
-	}
-	out.Message = name + " settles: what it replaced drains and stops"
-	if !out.Changed && !in.DryRun {
-		out.Message = name + " is past its rollback window already"
-	}
-	return out, nil
-}
-
-// Abort ends a release.
-func (a *App) Abort(ctx context.Context, who, name string, in client.Asked) (client.Changed, error) {
-	out, err := a.make(ctx, who, name, in, on(func(s release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
-		return s.Abort(name, by, now)
-	}))
-	if err != nil {
-		return out, err
-	}
-	out.Message = name + " is aborted; its versions drain and stop"
-	if !out.Changed && !in.DryRun {
-		out.Message = name + " is aborted already"
-	}
-	return out, nil
 }

@@ -1,44 +1,23 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/greenroom-dev/greenroom/internal/controller"
-	"github.com/greenroom-dev/greenroom/internal/fleet"
-	"github.com/greenroom-dev/greenroom/internal/gateway"
-	"github.com/greenroom-dev/greenroom/internal/gateway/edge"
-	"github.com/greenroom-dev/greenroom/internal/gateway/mesh"
-	"github.com/greenroom-dev/greenroom/internal/metrics"
-	"github.com/greenroom-dev/greenroom/internal/platform/local"
-	"github.com/greenroom-dev/greenroom/internal/release"
-	"github.com/greenroom-dev/greenroom/internal/stage"
-	"github.com/greenroom-dev/greenroom/internal/store"
 )
-
-// clockedStore notes when what it saved was durable.
-type clockedStore struct {
-	controller.Store
-	durable atomic.Int64 // of the last save, in Unix nanoseconds
-}
-
-func (c *clockedStore) Save(revision uint64, data json.RawMessage, events []release.Event) error {
-	err := c.Store.Save(revision, data, events)
-	c.durable.Store(time.Now().UnixNano())
-	return err
-}
 
 // figures are the times of many switches.
 type figures []time.Duration
@@ -52,118 +31,81 @@ func (f figures) String() string {
 	return fmt.Sprintf("p10 %v, p50 %v, p99 %v", f.at(0.1).Round(time.Microsecond), f.at(0.5).Round(time.Microsecond), f.at(0.99).Round(time.Microsecond))
 }
 
-// switched is one fleet of services named by endpoints, switched to and fro.
-type switched struct {
-	t     *testing.T
-	store *clockedStore
-	c     *controller.Controller
-	url   string
-
-	mu     sync.Mutex
-	first  map[string]int64 // version → when it was first answered since the map was made
+// watched is a fleet that another process serves and switches, and a client
+// here that asks it without pause: client and services must not take their
+// share of greenroom's own processor time and memory.
+type watched struct {
+	t      *testing.T
+	url    string
+	tell   io.Writer     // a version: switch to it; event: write to the store and switch nothing
+	hear   *json.Decoder // a switched for each
 	client *http.Client
+
+	mu      sync.Mutex
+	answers []answered // since the last question
 }
 
-// newSwitched wires what a switch goes through: store, controller and gateway
-// with its edge, all of them as New does.
-func newSwitched(t *testing.T, services int) *switched {
+// answered is one request: when it was sent and answered, in Unix nanoseconds,
+// and by which version.
+type answered struct {
+	sent, done int64
+	version    string
+}
+
+// watch starts a process that serves that many services by two versions.
+func watch(t *testing.T, services int) *watched {
 	t.Helper()
-	dir := t.TempDir()
-	file, err := store.Open(filepath.Join(dir, "greenroom.db"))
+	w := &watched{t: t, client: &http.Client{Transport: &http.Transport{}}}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestServeSwitches$", "-test.timeout=10m")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %s %s", switchesEnv, services, versioned(t, "v1"), versioned(t, "v2")))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = file.Close() })
-	log := slog.New(slog.DiscardHandler)
-	meters := metrics.New("test")
-	gw := gateway.New(gateway.Options{Metrics: meters, Log: log, Now: time.Now})
-	t.Cleanup(gw.Close)
-	processes, err := local.New(local.Options{Dir: filepath.Join(dir, "services"), Shim: []string{"/bin/false"}, Log: log})
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = processes.Close() })
-	h := newHops(gw, stage.New(stageLease, time.Time{}))
-	p, err := newPlatform(processes, mesh.New(gw, mesh.Options{Seed: dir}), h, filepath.Join(dir, "addresses.json"))
-	if err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.forgotten = func() {}
-	s := &switched{t: t, store: &clockedStore{Store: records{file}}, client: &http.Client{Transport: &http.Transport{}}}
-	f := fleetOfEndpoints(t, services, "v1")
-	by := release.Actor{Who: "test"}
-	s.c, err = controller.New(controller.Options{
-		Store: s.store, Platform: p, Hops: h, Hooks: &hooks{runs: map[string]hookRun{}}, Metrics: meters, Log: log, Now: time.Now,
-	}, func(now time.Time) (controller.Record, error) { return first(f, by, now), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(edge.NewHandler(gw, edge.Options{}))
-	t.Cleanup(server.Close)
-	s.url = server.URL
-	ctx, cancel := context.WithCancel(context.Background())
-	var loops sync.WaitGroup
-	loops.Go(func() { _ = s.c.Run(ctx) })
-	t.Cleanup(func() { cancel(); loops.Wait(); s.client.CloseIdleConnections() })
-	s.open(fleetOfEndpoints(t, services, "v2"))
-	return s
+	t.Cleanup(func() {
+		w.client.CloseIdleConnections()
+		_ = in.Close() // its end
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the switched process: %v", err)
+		}
+	})
+	w.tell = in
+	lines := bufio.NewReader(out)
+	w.url = w.line(lines)
+	w.hear = json.NewDecoder(lines)
+	return w
 }
 
-func fleetOfEndpoints(t *testing.T, services int, version string) fleet.Fleet {
+func (w *watched) line(r *bufio.Reader) string {
+	w.t.Helper()
+	line, err := r.ReadString('\n')
+	if err != nil {
+		w.t.Fatalf("the switched process does not serve: %v", err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// versioned is the address of a service that answers with its version.
+func versioned(t *testing.T, version string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, version) }))
 	t.Cleanup(server.Close)
-	f := fleet.Fleet{Name: "live", StampHeader: gateway.DefaultStampHeader, Quiet: time.Minute}
-	for n := range services {
-		name := fmt.Sprintf("s%d", n)
-		v := fleet.Version{Service: name, Name: version, Digest: version, Endpoints: []string{strings.TrimPrefix(server.URL, "http://")}}
-		f.Services = append(f.Services, fleet.Service{
-			Name: name, Drain: time.Minute, First: v,
-			Health: fleet.Health{Kind: fleet.HealthTCP, Interval: time.Minute, Timeout: 10 * time.Second, Failures: 3},
-		})
-	}
-	f.Edge.Routes = []fleet.Route{{Service: f.Services[services-1].Name}}
-	return f
-}
-
-// open opens a release of all services and waits until it can be promoted.
-func (s *switched) open(next fleet.Fleet) {
-	s.t.Helper()
-	spec := fleet.Release{Name: "r1", RollbackWindow: time.Hour, Keep: time.Hour}
-	for _, one := range next.Services {
-		spec.Versions = append(spec.Versions, one.First)
-	}
-	rec := s.c.Record()
-	s.move(opening(controller.Source{Name: "r1", Spec: spec}, rec, false))
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for over := time.After(time.Minute); ; {
-		checks, err := s.c.Record().State.Checks("r1", s.c.Observe())
-		if err == nil && !slices.ContainsFunc(checks, func(c release.Check) bool { return !c.OK }) {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-over:
-			s.t.Fatalf("the release can not be promoted: %+v, %v", checks, err)
-		}
-	}
-}
-
-func (s *switched) move(m move) {
-	s.t.Helper()
-	_, err := s.c.Do(s.t.Context(), func(rec controller.Record, o release.Observation, now time.Time) (controller.Record, error) {
-		return m(rec, o, release.Actor{Who: "test"}, now)
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	return strings.TrimPrefix(server.URL, "http://")
 }
 
 // ask sends one request after the other until ctx is done.
-func (s *switched) ask(ctx context.Context) error {
+func (w *watched) ask(ctx context.Context) error {
 	for ctx.Err() == nil {
-		resp, err := s.client.Get(s.url)
+		sent := time.Now().UnixNano()
+		resp, err := w.client.Get(w.url)
 		if err != nil {
 			return err
 		}
@@ -172,84 +114,125 @@ func (s *switched) ask(ctx context.Context) error {
 		if err != nil || resp.StatusCode != http.StatusOK {
 			return fmt.Errorf("status %d %s: %w", resp.StatusCode, body, err)
 		}
-		s.mu.Lock()
-		if _, seen := s.first[string(body)]; !seen && s.first != nil {
-			s.first[string(body)] = time.Now().UnixNano()
-		}
-		s.mu.Unlock()
+		w.mu.Lock()
+		w.answers = append(w.answers, answered{sent, time.Now().UnixNano(), string(body)})
+		w.mu.Unlock()
 	}
 	return nil
 }
 
-// answered waits until a version was answered, and says when it was first.
-func (s *switched) answered(version string) int64 {
-	s.t.Helper()
+// first waits for an answer that is wanted, and says when the first one was
+// there.
+func (w *watched) first(wanted func(answered) bool) int64 {
+	w.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for over := time.After(time.Minute); ; {
-		s.mu.Lock()
-		at, ok := s.first[version]
-		s.mu.Unlock()
-		if ok {
-			return at
+		w.mu.Lock()
+		at := slices.IndexFunc(w.answers, wanted)
+		var done int64
+		if at >= 0 {
+			done = w.answers[at].done
+		}
+		w.mu.Unlock()
+		if at >= 0 {
+			return done
 		}
 		select {
 		case <-tick.C:
 		case <-over:
-			s.t.Fatalf("%s was never answered", version)
+			w.t.Fatal("there was never an answer to wait for")
 		}
 	}
 }
 
-// measure switches to and fro and returns how long it took from the call until
-// the change was durable, and from then until the first request met it.
-func (s *switched) measure(switches int) (toDurable, toAnswer figures) {
-	s.t.Helper()
-	ctx, stop := context.WithCancel(s.t.Context())
-	failed := make(chan error, 1)
-	go func() { failed <- s.ask(ctx) }()
-	to := map[string]move{
-		"v2": on(func(st release.State, o release.Observation, by release.Actor, now time.Time) (release.State, error) {
-			return st.Promote(release.Promotion{Name: "r1"}, o, by, now)
-		}),
-		"v1": on(func(st release.State, _ release.Observation, by release.Actor, now time.Time) (release.State, error) {
-			return st.Rollback("r1", by, now)
-		}),
+// question has the switched process do one thing, and returns when it was
+// called and durable.
+func (w *watched) question(what string) switched {
+	w.t.Helper()
+	w.mu.Lock()
+	w.answers = w.answers[:0]
+	w.mu.Unlock()
+	_, _ = fmt.Fprintln(w.tell, what)
+	var s switched
+	if err := w.hear.Decode(&s); err != nil {
+		w.t.Fatalf("the switched process says nothing: %v", err)
 	}
+	return s
+}
+
+// measured is what many switches took.
+type measured struct {
+	durable figures // from the call until the change was durable
+	answer  figures // from then until the first request met it
+	floor   figures // where nothing was switched: from a durable write until the first answer to a request sent after it
+}
+
+// measure switches to and fro, with a write that switches nothing before each.
+func (w *watched) measure(switches int) (m measured) {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(w.t.Context())
+	failed := make(chan error, 1)
+	go func() { failed <- w.ask(ctx) }()
 	for n := range switches {
+		s := w.question("event")
+		m.floor = append(m.floor, time.Duration(w.first(func(a answered) bool { return a.sent >= s.Durable })-s.Durable))
+
 		version := []string{"v2", "v1"}[n%2]
-		s.mu.Lock()
-		s.first = map[string]int64{}
-		s.mu.Unlock()
-		called := time.Now().UnixNano()
-		s.move(to[version])
-		durable := s.store.durable.Load()
-		toDurable = append(toDurable, time.Duration(durable-called))
-		toAnswer = append(toAnswer, time.Duration(s.answered(version)-durable))
+		s = w.question(version)
+		m.durable = append(m.durable, time.Duration(s.Durable-s.Called))
+		m.answer = append(m.answer, time.Duration(w.first(func(a answered) bool { return a.version == version })-s.Durable))
 	}
 	stop()
 	if err := <-failed; err != nil {
-		s.t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	return toDurable, toAnswer
+	return m
 }
 
 // TestSwitchCostsTheSameForThousandServices measures promotions and rollbacks.
 // How long the disk takes is the machine's affair; what comes after it must not
 // depend on how many services there are.
 func TestSwitchCostsTheSameForThousandServices(t *testing.T) {
-	const switches = 60
-	answer := map[int]figures{}
+	const switches = 300
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // of the instrument, not of what it measures
+	all := map[int]measured{}
 	for _, services := range []int{10, 1000} {
-		durable, first := newSwitched(t, services).measure(switches)
-		t.Logf("%4d services, %d switches: from call to durable %v; from durable to the first new answer %v", services, switches, durable, first)
-		if first.at(0) < 0 {
-			t.Errorf("%d services: a request met the change %v before it was durable", services, -first.at(0))
+		m := watch(t, services).measure(switches)
+		t.Logf("%4d services, %d switches: from call to durable %v; from durable to the first new answer %v; to the first answer of all where nothing is switched %v",
+			services, switches, m.durable, m.answer, m.floor)
+		if m.answer.at(0) < 0 {
+			t.Errorf("%d services: a request met the change %v before it was durable", services, -m.answer.at(0))
 		}
-		answer[services] = first
+		if answer, floor := m.answer.at(0.5), m.floor.at(0.5); answer > 3*floor {
+			t.Errorf("%d services: the first new answer takes %v, and the first of all where nothing is switched %v", services, answer, floor)
+		}
+		all[services] = m
 	}
 	// The quickest tenth: slower ones tell of the machine's other work.
-	if small, large := answer[10].at(0.1), answer[1000].at(0.1); large > 4*small {
+	if small, large := all[10].answer.at(0.1), all[1000].answer.at(0.1); large > 4*small {
 		t.Errorf("after it is durable, a switch of 1,000 services takes %v, and one of 10 takes %v", large, small)
+	}
+}
+
+// What a switch leaves behind is collected on the processor that the next
+// requests need.
+func TestSwitchAllocatesAboutTheSameForThousandServices(t *testing.T) {
+	const switches = 20
+	left := map[int]uint64{}
+	for _, services := range []int{10, 1000} {
+		f := newSwitchedFleet(t, services, answering(t, "v1"))
+		f.open(fleetOfEndpoints(services, "v2", answering(t, "v2")))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for n := range switches {
+			f.move(f.to([]string{"v2", "v1"}[n%2]))
+		}
+		runtime.ReadMemStats(&after)
+		left[services] = (after.TotalAlloc - before.TotalAlloc) / switches
+	}
+	t.Logf("a switch allocates %d bytes with 10 services, %d with 1,000", left[10], left[1000])
+	if left[1000] > 8*left[10] {
+		t.Errorf("a switch allocates %d bytes with 10 services, %d with 1,000", left[10], left[1000])
 	}
 }

@@ -5,15 +5,30 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/release"
 	"github.com/greenroom-dev/greenroom/internal/store"
 )
+
+// record is what a small engine keeps: the state, and a note for each version.
+type record struct {
+	State release.State     `json:"state"`
+	Notes map[string]string `json:"notes"`
+}
+
+func (r record) Core() release.State { return r.State }
+
+func (r record) With(s release.State) record {
+	r.State = s
+	r.Notes = maps.Clone(r.Notes)
+	maps.DeleteFunc(r.Notes, func(id, _ string) bool { _, spoken := s.Versions[id]; return !spoken })
+	return r
+}
 
 // world is a platform, hops and hooks in which everything works at once, and
 // which remembers what it was told and when.
@@ -30,7 +45,7 @@ func newWorld() *world { return &world{versions: map[string]release.VersionStatu
 
 func (w *world) note(what string) { w.order = append(w.order, what) }
 
-func (w *world) Run(_ context.Context, rec Record, version string) error {
+func (w *world) Run(_ context.Context, rec record, version string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.runFails != nil {
@@ -57,7 +72,7 @@ func (w *world) Forget(version string) {
 	delete(w.versions, version)
 }
 
-func (w *world) Prepare(rec Record) (func(), error) {
+func (w *world) Prepare(rec record) (func(), error) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -89,7 +104,7 @@ func (hopsOf) Observe() (map[string]release.StampStatus, map[string][]release.Dr
 
 type noHooks struct{}
 
-func (noHooks) Run(Record, release.RunHook)            {}
+func (noHooks) Run(record, release.RunHook)            {}
 func (noHooks) Observe() map[string]release.HookStatus { return nil }
 
 type noMetrics struct{}
@@ -114,12 +129,17 @@ func (d *disk) fill(full bool) {
 	d.full = full
 }
 
-func (d *disk) Load() (uint64, json.RawMessage, bool, error) {
-	rec, ok, err := d.Store.Load()
-	return rec.Revision, rec.Data, ok, err
+func (d *disk) Load() (record, bool, error) {
+	stored, ok, err := d.Store.Load()
+	if err != nil || !ok {
+		return record{}, false, err
+	}
+	var rec record
+	err = json.Unmarshal(stored.State, &rec)
+	return rec, true, err
 }
 
-func (d *disk) Save(revision uint64, data json.RawMessage, events []release.Event) error {
+func (d *disk) Save(rec record, events []release.Event) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.full {
@@ -132,7 +152,11 @@ func (d *disk) Save(revision uint64, data json.RawMessage, events []release.Even
 		d.w.note("durable " + e.Type)
 		d.w.mu.Unlock()
 	}
-	return d.Store.Save(store.Record{Revision: revision, Data: data}, kept)
+	data, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	return d.Store.Save(store.Record{Revision: rec.State.Revision, State: data}, kept)
 }
 
 type rig struct {
@@ -140,7 +164,7 @@ type rig struct {
 	*world
 	*disk
 	path string
-	c    *Controller
+	c    *Controller[record]
 	stop func()
 }
 
@@ -158,18 +182,17 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	r.disk = &disk{Store: s, w: r.world}
-	var c *Controller
+	var c *Controller[record]
 	r.world.kicked = func() { c.Kick() }
-	c, err = New(Options{
+	c, err = New(Options[record]{
 		Store: r.disk, Platform: platformOf{r.world}, Hops: hopsOf{r.world}, Hooks: noHooks{}, Metrics: noMetrics{},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, Tick: 5 * time.Millisecond,
-	}, func(now time.Time) (Record, error) {
+	}, func(now time.Time) (record, error) {
 		first := release.Version{ID: "api@1", Service: "api", Name: "1", Digest: "1", Replicas: 1}
-		return Record{
+		return record{
 			State: release.New(map[string]release.Service{"api": {Drain: time.Second}}, []release.Version{first},
 				release.Settings{Quiet: time.Millisecond, History: 10}, release.Greenroom(), now),
-			Catalog:  map[string]fleet.Version{"api@1": {Service: "api", Name: "1"}},
-			Releases: map[string]Source{},
+			Notes: map[string]string{"api@1": "the first", "api@0": "of nothing"},
 		}, nil
 	})
 	if err != nil {
@@ -191,10 +214,10 @@ func (r *rig) start() {
 func (r *rig) open(name, version string) {
 	r.t.Helper()
 	v := release.Version{ID: "api@" + version, Service: "api", Name: version, Digest: version, Replicas: 1}
-	_, err := r.c.Do(r.t.Context(), func(rec Record, _ release.Observation, now time.Time) (Record, error) {
+	_, err := r.c.Do(r.t.Context(), func(rec record, _ release.Observation, now time.Time) (record, error) {
 		var err error
 		rec.State, err = rec.State.Open(release.Opening{Name: name, UID: "uid-" + name, Versions: []release.Version{v}, RollbackWindow: time.Hour, Keep: time.Hour}, release.Greenroom(), now)
-		rec.Catalog = map[string]fleet.Version{"api@1": {Service: "api", Name: "1"}, v.ID: {Service: "api", Name: version}}
+		rec.Notes = map[string]string{"api@1": "the first", v.ID: "brought by " + name}
 		return rec, err
 	})
 	if err != nil {
@@ -204,7 +227,7 @@ func (r *rig) open(name, version string) {
 }
 
 func (r *rig) promote(name string) error {
-	_, err := r.c.Do(r.t.Context(), func(rec Record, o release.Observation, now time.Time) (Record, error) {
+	_, err := r.c.Do(r.t.Context(), func(rec record, o release.Observation, now time.Time) (record, error) {
 		var err error
 		rec.State, err = rec.State.Promote(release.Promotion{Name: name}, o, release.Greenroom(), now)
 		return rec, err
@@ -252,6 +275,13 @@ func TestASwitchIsDurableBeforeItIsInForce(t *testing.T) {
 	}
 }
 
+func TestWhatTheStateDoesNotSpeakOfIsNotPersisted(t *testing.T) {
+	r := newRig(t)
+	if notes := r.c.Record().Notes; notes["api@1"] != "the first" || len(notes) != 1 {
+		t.Errorf("notes %v", notes)
+	}
+}
+
 func TestWhatCanNotBePersistedIsNotDone(t *testing.T) {
 	r := newRig(t)
 	r.open("r1", "2")
@@ -280,7 +310,7 @@ func TestSettlingStopsWhatWasReplaced(t *testing.T) {
 	if err := r.promote("r1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.c.Do(t.Context(), func(rec Record, _ release.Observation, now time.Time) (Record, error) {
+	if _, err := r.c.Do(t.Context(), func(rec record, _ release.Observation, now time.Time) (record, error) {
 		var err error
 		rec.State, err = rec.State.Settle("r1", release.Greenroom(), now)
 		return rec, err
@@ -321,7 +351,7 @@ func TestAVersionThatCanNotBeRunFailsItsReleaseAndIsTriedAgain(t *testing.T) {
 	r.world.mu.Lock()
 	r.runFails = errors.New("no addresses left")
 	r.world.mu.Unlock()
-	_, err := r.c.Do(t.Context(), func(rec Record, _ release.Observation, now time.Time) (Record, error) {
+	_, err := r.c.Do(t.Context(), func(rec record, _ release.Observation, now time.Time) (record, error) {
 		v := release.Version{ID: "api@2", Service: "api", Name: "2", Digest: "2", Replicas: 1}
 		var err error
 		rec.State, err = rec.State.Open(release.Opening{Name: "r1", UID: "u", Versions: []release.Version{v}}, release.Greenroom(), now)

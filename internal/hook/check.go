@@ -13,7 +13,7 @@ import (
 
 // check asks the edge as a holder of the pass. A redirect is an answer like
 // any other and not followed: the pass must not come to another host.
-func (r *Runner) check(ctx context.Context, h fleet.Hook, c Context, out *output) error {
+func (r *Runner) check(ctx context.Context, h fleet.Hook, c Context, out *Output) error {
 	method := h.HTTP.Method
 	if method == "" {
 		method = http.MethodGet

@@ -21,7 +21,7 @@ import (
 const envRun = "GREENROOM_HOOK_RUN"
 
 // command runs a hook's command in a process group of its own.
-func (r *Runner) command(ctx context.Context, h fleet.Hook, c Context, out *output) error {
+func (r *Runner) command(ctx context.Context, h fleet.Hook, c Context, out *Output) error {
 	if err := r.endLeftover(ctx, c.ID); err != nil {
 		return fmt.Errorf("hook %s: ending what a former greenroom left running: %w", h.Name, err)
 	}

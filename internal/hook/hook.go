@@ -73,7 +73,7 @@ type Result struct {
 // run again: if greenroom is killed before the result is kept, it does.
 func (r *Runner) Run(ctx context.Context, h fleet.Hook, c Context) Result {
 	res := Result{Started: time.Now()}
-	out := newOutput(c.Pass)
+	out := NewOutput(c.Pass)
 	err := r.run(ctx, h, c, out)
 	res.Output = out.String()
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *Runner) Run(ctx context.Context, h fleet.Hook, c Context) Result {
 	return res
 }
 
-func (r *Runner) run(ctx context.Context, h fleet.Hook, c Context, out *output) error {
+func (r *Runner) run(ctx context.Context, h fleet.Hook, c Context, out *Output) error {
 	if !r.begin(c.ID) {
 		return fmt.Errorf("hook %s (%s) is running already", h.Name, c.ID)
 	}

@@ -15,9 +15,9 @@ const MaxOutput = 64 << 10
 // masked stands where a secret was.
 const masked = "[pass]"
 
-// output keeps the end of what is written to it, without the secret. It is
+// Output keeps the end of what is written to it, without the secret. It is
 // safe for concurrent use.
-type output struct {
+type Output struct {
 	mu     sync.Mutex
 	secret []byte // empty: none
 	held   []byte // the end of what was written, if a secret may begin in it
@@ -25,10 +25,11 @@ type output struct {
 	cut    int    // bytes that were dropped before kept
 }
 
-func newOutput(secret string) *output { return &output{secret: []byte(secret)} }
+// NewOutput returns an empty one; "" is no secret.
+func NewOutput(secret string) *Output { return &Output{secret: []byte(secret)} }
 
 // Write never fails.
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	text := append(o.held, p...)
@@ -57,7 +58,7 @@ func beginning(text, secret []byte) int {
 	return 0
 }
 
-func (o *output) drop() {
+func (o *Output) drop() {
 	n := len(o.kept) - MaxOutput
 	o.cut += n
 	o.kept = append(o.kept[:0], o.kept[n:]...)
@@ -65,7 +66,7 @@ func (o *output) drop() {
 
 // String returns what was kept. What looks like the beginning of the secret at
 // the very end is kept too: it is no secret without its rest.
-func (o *output) String() string {
+func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.kept, o.held = append(o.kept, o.held...), nil

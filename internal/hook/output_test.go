@@ -31,7 +31,7 @@ func TestOutputKeepsItsEnd(t *testing.T) {
 }
 
 func TestOutputIsValidUTF8(t *testing.T) {
-	o := newOutput("")
+	o := NewOutput("")
 	fmt.Fprint(o, strings.Repeat("ä", MaxOutput), "\xff!")
 	got := o.String()
 	if !utf8.ValidString(got) || !strings.HasSuffix(got, "ä\uFFFD!") {
@@ -47,7 +47,7 @@ func TestOutputMasksSecrets(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		secret := rapid.StringMatching(`[ab]{2,6}c`).Draw(t, "secret")
 		text := strings.Join(rapid.SliceOf(rapid.OneOf(rapid.Just(secret), rapid.StringMatching(`[ab]{0,4}`))).Draw(t, "parts"), "")
-		o := newOutput(secret)
+		o := NewOutput(secret)
 		for rest := text; rest != ""; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "written")
 			if written, err := o.Write([]byte(rest[:n])); written != n || err != nil {

@@ -12,6 +12,12 @@ import (
 // classes are the code classes in the order of their handles.
 var classes = [...]string{"broken", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
+// The classes of what failed.
+const (
+	classBroken = 0
+	class5xx    = 5
+)
+
 // flow counts the requests to one service in one release's view. Handles are
 // looked up when they are needed first, so that series exist only for what
 // happened, and kept, so that a request takes no lock.
@@ -46,6 +52,7 @@ func (f *flow) Ended(hop gateway.Hop, status int, took time.Duration) {
 			requests: f.metrics.requests.WithLabelValues(string(hop), f.service, f.release, classes[class]),
 			duration: f.metrics.duration.WithLabelValues(f.service, f.release, classes[class]),
 		}
+		f.metrics.history.saw(f.service, f.release, class, *h)
 		slot.Store(h)
 	}
 	h.requests.Inc()

@@ -34,7 +34,13 @@ type Metrics struct {
 	ownErrors  *prometheus.CounterVec
 	phase      *prometheus.GaugeVec
 	promotions *prometheus.CounterVec
+	hold       *hold
+
+	history history
 }
+
+// durationBuckets are the upper bounds of the durations' histogram, in seconds.
+var durationBuckets = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
 // New returns Metrics that name greenroom's version. Nothing is shared between
 // two of them.
@@ -48,12 +54,12 @@ func New(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: counter("greenroom_requests_total",
-			"Requests that ended, by where they were seen. Code class broken: the answer broke off.",
+			"Requests that ended, by where they were seen. A gRPC status counts as the HTTP status that it corresponds to. Code class broken: the answer broke off.",
 			"hop", "service", "release", "code_class"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "greenroom_request_duration_seconds",
 			Help:    "Time from a request's header to the end of its answer, at either hop. Upgraded connections are not part of it.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+			Buckets: durationBuckets[:],
 		}, []string{"service", "release", "code_class"}),
 		inFlight: gauge("greenroom_in_flight",
 			"Requests, streams and upgraded connections under way.", "service", "release"),
@@ -67,10 +73,11 @@ func New(version string) *Metrics {
 			"1 for the phase that a release is in.", "release", "phase"),
 		promotions: counter("greenroom_promotions_total",
 			"Switches of what ordinary requests get, by kind.", "kind"),
+		hold: newHold(),
 	}
 	build := gauge("greenroom_build_info", "1, with what greenroom was built from.", "version", "revision", "goversion")
 	build.WithLabelValues(version, revision(), runtime.Version()).Set(1)
-	m.registry.MustRegister(m.requests, m.duration, m.inFlight, m.unstamped, m.late, m.ownErrors, m.phase, m.promotions, build,
+	m.registry.MustRegister(m.requests, m.duration, m.inFlight, m.unstamped, m.late, m.ownErrors, m.phase, m.promotions, m.hold, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -129,4 +136,5 @@ func (m *Metrics) Forget(release string) {
 	m.duration.DeletePartialMatch(of)
 	m.inFlight.DeletePartialMatch(of)
 	m.phase.DeletePartialMatch(of)
+	m.history.forget(release)
 }

@@ -2,8 +2,9 @@
 // consume queues, run timers, whatever no request asks for.
 //
 // It owns the stage's epoch, the leases that instances hold, and the little
-// HTTP protocol by which they ask. Who serves is told to it by Switch; it
-// reads no clock, persists nothing, and imports nothing else of greenroom.
+// HTTP protocol by which they ask. Who serves is told to it by Follow, from a
+// state; it reads no clock, persists nothing, and imports nothing else of
+// greenroom than release, whose State it reads.
 //
 // A version is on stage if and only if it is in the view that ordinary
 // requests get. Each of its instances asks for itself and gets a lease, which
@@ -82,7 +83,8 @@ func New(lease time.Duration, settled time.Time) *Keeper {
 // and under which epoch, at least 1. Before the first Switch nobody is on
 // stage. Telling the same again changes nothing, but for services that joined
 // or left; a lower epoch, or the same with other versions of a service, is an
-// error and changes nothing either.
+// error and changes nothing either. The map of versions must not be changed
+// afterwards.
 //
 // After a restart, tell the former view with its epoch first, and then the
 // present one: so what serves in both need not prove more than the former
@@ -102,7 +104,7 @@ func (k *Keeper) Switch(epoch uint64, release string, versions map[string]string
 		}
 	}
 	maps.DeleteFunc(k.since, func(service string, _ uint64) bool { _, serves := versions[service]; return !serves })
-	k.epoch, k.release, k.versions = epoch, release, maps.Clone(versions)
+	k.epoch, k.release, k.versions = epoch, release, versions
 	return nil
 }
 

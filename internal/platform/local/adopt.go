@@ -78,6 +78,8 @@ func (p *Platform) adoptInstance(v *version, i *instance, rec startRecord) {
 	if known && l.shim == nil {
 		if exit, ok := readEnded(i.dir, rec.Start); ok {
 			i.lastExit = &exit
+			_, ordered := readStop(i.dir, rec.Start)
+			i.stopping = ordered || v.stopped // it ended as it was told: that it runs again is no restart
 			return
 		}
 	}

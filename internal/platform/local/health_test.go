@@ -1,6 +1,7 @@
 package local
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -144,4 +145,18 @@ func TestEndpointsThatComeLateAreNoLongerFailed(t *testing.T) {
 	}
 	defer l.Close()
 	b.awaitReady("api@1", 1)
+}
+
+// Checks of many instances come together, none of them much sooner or later.
+func TestChecksKeepStep(t *testing.T) {
+	for range 1000 {
+		now, pause := rand.N(time.Hour), rand.N(4*time.Second)
+		got := inStep(now, pause)
+		switch short := pause < 5*step; {
+		case short && got != pause:
+			t.Errorf("%v at %v became %v", pause, now, got)
+		case !short && ((now+got)%step != 0 || (got-pause).Abs() > step/2):
+			t.Errorf("%v at %v became %v, which ends at %v", pause, now, got, now+got)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,21 +38,29 @@ func parseLogLine(b []byte) (logLine, bool) {
 	return logLine{at: at, stream: string(stream), text: string(rest[2:])}, true
 }
 
-// Logs hands the lines of the version's instances to w: first those of the past
-// in the order of their time, the last tail of them (all if tail is negative),
-// then, if follow is set, those to come until ctx ends or the version has gone.
-// Lines longer than 64 KiB come in parts. It returns ctx's error, w's, or one
-// that says that the version is unknown.
-func (p *Platform) Logs(ctx context.Context, version string, follow bool, tail int, w func(instance, stream, line string, at time.Time) error) error {
+// LogLine is one line that an instance printed.
+type LogLine struct {
+	Version, Instance string
+	Stream            string // stdout, stderr, or greenroom where the shim speaks
+	Text              string
+	At                time.Time
+}
+
+// Logs hands the lines of some versions' instances to w: first those of the past
+// in the order of their time, the last tail of each version (all if tail is
+// negative), then, if follow is set, those to come until ctx ends or the versions
+// have gone. Lines longer than 64 KiB come in parts. It returns ctx's error, w's,
+// or one that says that none of the versions is known.
+func (p *Platform) Logs(ctx context.Context, versions []string, follow bool, tail int, w func(LogLine) error) error {
 	readers := make(map[string]*logReader)
 	defer func() {
 		for _, r := range readers {
 			r.close()
 		}
 	}()
-	known, gone := p.logSources(version, readers)
+	known, gone := p.logSources(versions, readers)
 	if !known {
-		return fmt.Errorf("logs: no version %s runs or ran here", version)
+		return fmt.Errorf("logs: no version %s runs or ran here", strings.Join(versions, " or "))
 	}
 	if err := past(ctx, readers, tail, w); err != nil {
 		return err
@@ -73,36 +82,36 @@ func (p *Platform) Logs(ctx context.Context, version string, follow bool, tail i
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		known, gone = p.logSources(version, readers)
-		gone = gone || !known
+		_, gone = p.logSources(versions, readers)
 	}
 }
 
 // logSources adds a reader for each instance that has none yet. gone means that
 // no line will follow.
-func (p *Platform) logSources(version string, readers map[string]*logReader) (known, gone bool) {
+func (p *Platform) logSources(versions []string, readers map[string]*logReader) (known, gone bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	v := p.versions[version]
-	if v == nil {
-		return false, true
-	}
-	for _, i := range v.instances {
-		if i.dir != "" && readers[i.id] == nil {
-			readers[i.id] = &logReader{instance: i.id, path: filepath.Join(i.dir, logFile)}
+	gone = true
+	for _, version := range versions {
+		v := p.versions[version]
+		if v == nil {
+			continue
 		}
+		known = true
+		for _, i := range v.instances {
+			if i.dir != "" && readers[i.id] == nil {
+				readers[i.id] = &logReader{version: version, instance: i.id, path: filepath.Join(i.dir, logFile)}
+			}
+		}
+		gone = gone && v.status().Gone
 	}
-	return true, v.status().Gone
+	return known, gone
 }
 
 // past hands on every line that is there now, merged by time, or only the last
-// tail of them.
-func past(ctx context.Context, readers map[string]*logReader, tail int, w func(instance, stream, line string, at time.Time) error) error {
-	type entry struct {
-		logLine
-		instance string
-	}
-	var kept []entry // the last lines, where only those are wanted
+// tail of each version.
+func past(ctx context.Context, readers map[string]*logReader, tail int, w func(LogLine) error) error {
+	kept := tails{most: tail, lines: make(map[string][]numbered)}
 	heads := make(map[*logReader]logLine)
 	for _, r := range readers {
 		if line, ok := r.next(); ok {
@@ -119,36 +128,67 @@ func past(ctx context.Context, readers map[string]*logReader, tail int, w func(i
 				first = r
 			}
 		}
-		e := entry{heads[first], first.instance}
-		if line, ok := first.next(); ok {
-			heads[first] = line
+		head := heads[first]
+		line := LogLine{Version: first.version, Instance: first.instance, Stream: head.stream, Text: head.text, At: head.at}
+		if next, ok := first.next(); ok {
+			heads[first] = next
 		} else {
 			delete(heads, first)
 		}
-		if tail < 0 {
-			if err := w(e.instance, e.stream, e.text, e.at); err != nil {
-				return err
-			}
-			continue
-		}
-		if kept = append(kept, e); len(kept) > 2*tail {
-			kept = slices.Delete(kept, 0, len(kept)-tail)
+		if tail >= 0 {
+			kept.add(line)
+		} else if err := w(line); err != nil {
+			return err
 		}
 	}
-	if tail >= 0 {
-		kept = kept[max(0, len(kept)-tail):]
-	}
-	for _, e := range kept {
-		if err := w(e.instance, e.stream, e.text, e.at); err != nil {
+	for _, line := range kept.all() {
+		if err := w(line); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// tails are the last lines of each version.
+type tails struct {
+	most  int
+	count int // lines added
+	lines map[string][]numbered
+}
+
+// numbered is a line with its place among all of them.
+type numbered struct {
+	n int
+	LogLine
+}
+
+func (t *tails) add(line LogLine) {
+	t.count++
+	kept := append(t.lines[line.Version], numbered{t.count, line})
+	if len(kept) > 2*t.most {
+		kept = slices.Delete(kept, 0, len(kept)-t.most)
+	}
+	t.lines[line.Version] = kept
+}
+
+// all returns the last lines in the order in which they were added.
+func (t *tails) all() []LogLine {
+	var kept []numbered
+	for _, lines := range t.lines {
+		kept = append(kept, lines[max(0, len(lines)-t.most):]...)
+	}
+	slices.SortFunc(kept, func(a, b numbered) int { return cmp.Compare(a.n, b.n) })
+	out := make([]LogLine, 0, len(kept))
+	for _, one := range kept {
+		out = append(out, one.LogLine)
+	}
+	return out
+}
+
 // logReader reads an instance's log from its oldest file on, and goes on with
 // the next when the one that it reads has been rotated away.
 type logReader struct {
+	version  string
 	instance string
 	path     string
 	file     *os.File

@@ -26,11 +26,11 @@ func TestLogsTailAndFollow(t *testing.T) {
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := b.Logs(ctx, "api@1", true, 2, func(instance, stream, line string, at time.Time) error {
-		if instance != i.ID || time.Since(at) > time.Minute {
-			t.Errorf("line of %s at %v, want one of %s just now", instance, at, i.ID)
+	err := b.Logs(ctx, []string{"api@1"}, true, 2, func(l LogLine) error {
+		if l.Version != "api@1" || l.Instance != i.ID || time.Since(l.At) > time.Minute {
+			t.Errorf("line of %s at %v, want one of %s just now", l.Instance, l.At, i.ID)
 		}
-		switch got = append(got, stream+" "+line); len(got) {
+		switch got = append(got, l.Stream+" "+l.Text); len(got) {
 		case 2:
 			go func() { _, _ = http.Get("http://" + i.Addr + "/log?n=5") }()
 		case 4:
@@ -44,8 +44,51 @@ func TestLogsTailAndFollow(t *testing.T) {
 	if want := b.lines("api@1")[9:]; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if err := b.Logs(t.Context(), "api@2", false, -1, nil); err == nil || !strings.Contains(err.Error(), "no version api@2") {
+	if err := b.Logs(t.Context(), []string{"api@2"}, false, -1, nil); err == nil || !strings.Contains(err.Error(), "no version api@2") {
 		t.Errorf("logs of an unknown version: %v", err)
+	}
+}
+
+// Versions that print by turns are told by turns, and none crowds out another.
+func TestLogsOfSeveralVersionsAreMergedByTime(t *testing.T) {
+	b := newBench(t)
+	var addrs []string
+	versions := []string{"api@1", "api@2"}
+	for _, name := range []string{"1", "2"} {
+		b.ensure(b.spec(name))
+		addrs = append(addrs, b.awaitReady("api@"+name, 1).Instances[0].Addr)
+	}
+	const turns = 6
+	for n := range turns { // an answer comes after its lines are written
+		get(t, addrs[n%2], fmt.Sprintf("/log?n=%d", n))
+		eventually(t, "the line", func() bool { return len(b.lines(versions[n%2])) >= 1+2*(n/2+1) })
+	}
+	for range 10 {
+		get(t, addrs[0], "/log?n=9")
+	}
+	eventually(t, "all lines", func() bool { return len(b.lines(versions[0])) == 1+turns+20 })
+	for _, c := range []struct {
+		tail int
+		want int // of the second version
+	}{{-1, 1 + turns}, {4, 4}, {0, 0}} {
+		var last time.Time
+		of := map[string]int{}
+		var order []string
+		err := b.Logs(t.Context(), append(versions, "api@3"), false, c.tail, func(l LogLine) error {
+			if l.At.Before(last) {
+				t.Errorf("with a tail of %d, %q of %v follows a line of %v", c.tail, l.Text, l.At, last)
+			}
+			last = l.At
+			of[l.Version]++
+			order = append(order, l.Version)
+			return nil
+		})
+		if err != nil || of["api@2"] != c.want {
+			t.Errorf("with a tail of %d there are %v lines, %v", c.tail, of, err)
+		}
+		if turned := len(slices.Compact(order)); c.tail < 0 && turned < turns {
+			t.Errorf("the versions take turns %d times, want at least %d", turned, turns)
+		}
 	}
 }
 
@@ -68,7 +111,7 @@ func TestFollowingEndsWithTheVersion(t *testing.T) {
 	b.awaitReady("api@1", 1)
 	b.Stop("api@1", time.Minute)
 	var last string
-	if err := b.Logs(t.Context(), "api@1", true, -1, func(_, _, line string, _ time.Time) error { last = line; return nil }); err != nil {
+	if err := b.Logs(t.Context(), []string{"api@1"}, true, -1, func(l LogLine) error { last = l.Text; return nil }); err != nil {
 		t.Error(err)
 	}
 	if last != "terminated" {

@@ -192,6 +192,8 @@ type bench struct {
 	t       *testing.T
 	dir     string
 	changed chan struct{}
+	looked  map[string]Status // when so much was
+	counted uint64
 }
 
 func newBench(t *testing.T, more ...func(*Options)) *bench {
@@ -223,7 +225,7 @@ func (b *bench) reopen(more ...func(*Options)) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.Platform, b.changed = p, changed
+	b.Platform, b.changed, b.looked = p, changed, nil
 	b.t.Cleanup(func() { _ = p.Close() })
 }
 
@@ -271,12 +273,29 @@ func (b *bench) ensure(s Spec) {
 	}
 }
 
+// look observes, and sees to it that what is decided by never changes without
+// being counted as a change.
+func (b *bench) look() map[string]Status {
+	b.t.Helper()
+	all, changes := b.ObserveSince(0)
+	if before := b.looked; changes == b.counted && before != nil {
+		for version, st := range all {
+			was := before[version]
+			if st.Ready != was.Ready || st.Failed != was.Failed || st.Stopping != was.Stopping || st.Gone != was.Gone {
+				b.t.Errorf("%s became %+v uncounted, after it was %+v", version, st, was)
+			}
+		}
+	}
+	b.looked, b.counted = all, changes
+	return all
+}
+
 // await returns the version's status as soon as ok holds of it.
 func (b *bench) await(version, what string, ok func(Status) bool) Status {
 	b.t.Helper()
 	patience := time.After(30 * time.Second)
 	for {
-		st := b.Observe()[version]
+		st := b.look()[version]
 		if ok(st) {
 			return st
 		}
@@ -331,8 +350,8 @@ func get(t *testing.T, addr, path string) string {
 func (b *bench) lines(version string) []string {
 	b.t.Helper()
 	var got []string
-	err := b.Logs(b.t.Context(), version, false, -1, func(_, stream, line string, _ time.Time) error {
-		got = append(got, stream+" "+line)
+	err := b.Logs(b.t.Context(), []string{version}, false, -1, func(l LogLine) error {
+		got = append(got, l.Stream+" "+l.Text)
 		return nil
 	})
 	if err != nil {

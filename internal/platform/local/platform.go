@@ -33,6 +33,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -72,6 +73,7 @@ type Platform struct {
 	log      *slog.Logger
 	changed  func()
 	busy     func(version, instance string) bool
+	began    time.Time // what checks are in step with
 	logBytes int64
 	logKeep  int
 
@@ -80,6 +82,7 @@ type Platform struct {
 	cancel  context.CancelFunc
 	work    sync.WaitGroup
 	dirty   chan struct{}
+	changes atomic.Uint64 // how often touch was called
 	forking chan struct{} // bounds how many processes are being started at once
 
 	mu       sync.Mutex
@@ -104,7 +107,7 @@ func New(o Options) (*Platform, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Platform{
 		dir: dir, shim: o.Shim, log: o.Log, changed: o.Changed, busy: o.Busy, logBytes: o.LogBytes, logKeep: o.LogKeep,
-		ctx: ctx, cancel: cancel,
+		ctx: ctx, cancel: cancel, began: time.Now(),
 		dirty: make(chan struct{}, 1), forking: make(chan struct{}, 8),
 		versions: make(map[string]*version), ports: make(map[int]string),
 	}
@@ -160,8 +163,10 @@ func (p *Platform) open() error {
 
 func (p *Platform) versionsDir() string { return filepath.Join(p.dir, "versions") }
 
-// touch says that Observe would answer otherwise than before.
+// touch says that Observe would answer otherwise than before. Whoever changes
+// what is ready, failed, stopping or gone calls it before it gives up mu.
 func (p *Platform) touch() {
+	p.changes.Add(1)
 	select {
 	case p.dirty <- struct{}{}:
 	default:
@@ -184,13 +189,24 @@ func (p *Platform) tell() {
 // Observe returns how every version does that Ensure named or New found, by
 // version ID, until it is removed.
 func (p *Platform) Observe() map[string]Status {
+	all, _ := p.ObserveSince(0)
+	return all
+}
+
+// ObserveSince is Observe for those who look often: it returns nil when nothing
+// has become ready, failed, stopping or gone, or ceased to be, since the look
+// that returned that count of changes. The count of the first look is 0.
+func (p *Platform) ObserveSince(changes uint64) (all map[string]Status, now uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make(map[string]Status, len(p.versions))
+	if now = p.changes.Load(); now == changes {
+		return nil, now
+	}
+	all = make(map[string]Status, len(p.versions))
 	for id, v := range p.versions {
 		all[id] = v.status()
 	}
-	return all
+	return all, now
 }
 
 // ObserveVersion returns what Observe does of one version, at a cost that does

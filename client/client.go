@@ -4,7 +4,7 @@
 //
 // It imports nothing of greenroom, so that programs can use it as it is.
 //
-// Start at Socket or Remote; operations.go has what a Client can be asked for,
+// Start at Socket, Remote or Through; operations.go has what a Client can be asked for,
 // stream.go what it follows, types.go the types of the wire.
 package client
 
@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -96,6 +97,14 @@ func Remote(server, token string, base http.RoundTripper) (*Client, error) {
 	return newClient(strings.TrimSuffix(u.String(), "/"), token, u.Host, base), nil
 }
 
+// Through returns a Client of the server that a transport leads to, wherever
+// that is. The transport brings along who the caller is, and keeps it from
+// others on the way. base is the URL that requests name, below which the paths
+// of the API are; where names the server in errors.
+func Through(transport http.RoundTripper, base, where string) *Client {
+	return newClient(strings.TrimSuffix(base, "/"), "", where, transport)
+}
+
 func newClient(base, token, where string, transport http.RoundTripper) *Client {
 	return &Client{base: base, token: token, where: where, http: &http.Client{
 		Transport: transport,
@@ -140,12 +149,15 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.where, bare(err))
 	}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if resp.StatusCode < 300 && (media == "application/json" || media == "text/event-stream") {
+	if resp.StatusCode < 300 && slices.Contains(taken, media) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
 	return nil, c.problemOf(resp)
 }
+
+// taken are the media types of what the API answers, but for problems.
+var taken = []string{"application/json", "text/event-stream", "application/jsonl", "text/csv"}
 
 // bare returns what is behind errors whose texts repeat the address.
 func bare(err error) error {

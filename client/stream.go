@@ -24,11 +24,18 @@ func (c *Client) FollowStatus(ctx context.Context, each func(Status) error) erro
 	return follow(ctx, c, "/v1/status/stream", "status", each)
 }
 
+// FollowFlow calls each with what goes through the fleet, the last points first
+// and then one point of every service and release whenever it was taken, until
+// ctx is done or each fails.
+func (c *Client) FollowFlow(ctx context.Context, points int, each func(Flow) error) error {
+	return follow(ctx, c, "/v1/flow/stream?points="+strconv.Itoa(points), "flow", each)
+}
+
 // LogQuery chooses log lines.
 type LogQuery struct {
 	Service string
 	Release string // the version that this release brings; "" for all that run
-	Tail    int    // lines of each instance to begin with
+	Tail    int    // lines of each version to begin with; on Kubernetes of each pod
 	Follow  bool
 }
 

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -42,6 +41,7 @@ func (r Role) String() string {
 type identityKey struct{}
 type peerKey struct{}
 type secretKey struct{}
+type requestKey struct{}
 
 // withPeer notes who is at the other end of a unix socket.
 func withPeer(ctx context.Context, c net.Conn) context.Context {
@@ -76,7 +76,7 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		who, _ := ctx.Value(peerKey{}).(Identity)
 		if secret, given := bearer(r.Header.Get("Authorization")); given {
 			var err error
-			if who, err = s.holder(ctx, secret); err != nil {
+			if who, err = s.o.Access.Holder(ctx, secret); err != nil {
 				writeProblem(w, s.problem(err))
 				return
 			}
@@ -91,28 +91,26 @@ func bearer(authorization string) (secret string, given bool) {
 	return strings.TrimSpace(secret), strings.EqualFold(scheme, "Bearer")
 }
 
-// holder is who has a token.
-func (s *Server) holder(ctx context.Context, secret string) (Identity, error) {
-	name, role, ok, err := s.o.Authenticator.Token(ctx, secret)
-	if err != nil {
-		return Identity{}, fmt.Errorf("look up the token: %w", err)
-	}
-	known, valid := ParseRole(role)
-	if !ok || !valid {
-		return Identity{}, unauthorized("the API token is not known, or revoked")
-	}
-	return Identity{Name: name, Role: known, Via: "token"}, nil
-}
-
-// stillAllowed reports whether the token of a request that lasts is still
-// good.
+// stillAllowed returns an error when the token of a request that lasts is not
+// good any more, or no longer good for what was asked for.
 func (s *Server) stillAllowed(ctx context.Context) error {
 	secret, byToken := ctx.Value(secretKey{}).(string)
 	if !byToken {
 		return nil
 	}
-	_, err := s.holder(ctx, secret)
-	return err
+	who, err := s.o.Access.Holder(ctx, secret)
+	if err != nil {
+		return err
+	}
+	what, _ := ctx.Value(requestKey{}).(Request)
+	return s.o.Access.Allowed(ctx, who, what)
+}
+
+// Bearer returns the token that a request came with whose context an operation
+// is given; false for one that came without.
+func Bearer(ctx context.Context) (token string, ok bool) {
+	token, ok = ctx.Value(secretKey{}).(string)
+	return token, ok
 }
 
 func caller(ctx context.Context) Identity {
@@ -120,41 +118,26 @@ func caller(ctx context.Context) Identity {
 	return who
 }
 
-const roleKey = "role"
+const actionKey = "action"
 
-// allow lets a request pass whose caller has the operation's role.
+// allow lets a request pass whose caller may do what the operation does.
 func (s *Server) allow(ctx huma.Context, next func(huma.Context)) {
-	need, ok := ctx.Operation().Metadata[roleKey].(Role)
-	if !ok {
-		need = Admin
-	}
-	if p := lacks(caller(ctx.Context()), need); p != nil {
+	action, _ := ctx.Operation().Metadata[actionKey].(Action) // none: for admins, or nobody
+	what := Request{Action: action, Release: ctx.Param("name")}
+	if err := s.o.Access.Allowed(ctx.Context(), caller(ctx.Context()), what); err != nil {
 		_, w := humago.Unwrap(ctx)
-		writeProblem(w, p)
+		writeProblem(w, s.problem(err))
 		return
 	}
-	next(ctx)
+	next(huma.WithValue(ctx, requestKey{}, what))
 }
 
 func (s *Server) viewersOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := lacks(caller(r.Context()), Viewer); p != nil {
-			writeProblem(w, p)
+		if err := s.o.Access.Allowed(r.Context(), caller(r.Context()), Request{Action: Look}); err != nil {
+			writeProblem(w, s.problem(err))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// lacks says what a caller lacks for a role, nil for nothing.
-func lacks(who Identity, need Role) *problem {
-	switch {
-	case who.Role == 0 && who.Via == "socket":
-		return forbidden(who.Name+" is not the user that greenroom runs as", "run the command as that user, with sudo -u, or use an API token")
-	case who.Role == 0:
-		return unauthorized("this needs an API token")
-	case who.Role < need:
-		return forbidden(fmt.Sprintf("%s is %s, and this needs %s", who.Name, who.Role, need), "ask an admin for a token of that role")
-	}
-	return nil
 }

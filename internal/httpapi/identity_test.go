@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -20,13 +21,17 @@ import (
 // operation that is not in it fails the test, so that nobody forgets to decide.
 var roles = map[string]Role{
 	"get-whoami": Viewer, "get-status": Viewer, "get-status-stream": Viewer, "get-doctor": Viewer,
-	"get-fleet": Viewer, "get-releases": Viewer, "get-releases-name": Viewer,
+	"get-flow": Viewer, "get-flow-stream": Viewer, "get-fleet": Viewer, "get-releases": Viewer, "get-releases-name": Viewer,
 	"get-events": Viewer, "get-events-stream": Viewer, "get-services-service-logs": Viewer, "get-passes": Viewer,
-	"post-passes": Tester, "post-passes-id-revoke": Tester,
+	"post-passes": Tester, "post-callbacks": Tester, "post-passes-id-revoke": Tester,
 	"post-fleet": Operator, "post-releases": Operator, "post-releases-name-rebase": Operator,
 	"post-releases-name-verify": Operator, "post-releases-name-promote": Operator, "post-releases-name-rollback": Operator,
 	"post-releases-name-revert": Operator, "post-releases-name-settle": Operator, "post-releases-name-abort": Operator,
-	"get-tokens": Admin, "post-tokens": Admin, "post-tokens-id-revoke": Admin, "post-shutdown": Admin,
+	"get-hold": Viewer, "post-hold": Operator, "post-hold-off": Operator,
+	"get-events-export": Viewer, "get-notifications": Viewer, "post-notifications-notification-test": Operator,
+	"post-releases-name-cancel-promotion": Operator, "post-releases-name-sign-off": Tester, "post-releases-name-approve": Operator,
+	"post-fleet-lock": Operator, "post-fleet-unlock": Operator,
+	"post-logins": Admin, "get-tokens": Admin, "post-tokens": Admin, "post-tokens-id-revoke": Admin, "post-shutdown": Admin,
 }
 
 type apiDescription struct {
@@ -58,7 +63,7 @@ func TestRoles(t *testing.T) {
 			if op.Role != need.String() {
 				t.Errorf("%s is described for %s, and is for %s", op.OperationID, op.Role, need)
 			}
-			path := strings.NewReplacer("{name}", "r1", "{id}", "x", "{service}", "api").Replace(path)
+			path := strings.NewReplacer("{name}", "r1", "{id}", "x", "{service}", "api", "{notification}", "ops").Replace(path)
 			for role := Role(0); role <= Admin; role++ {
 				got := s.status(t, strings.ToUpper(method), path, role)
 				want := "allowed"
@@ -203,8 +208,9 @@ func TestPeer(t *testing.T) {
 			t.Errorf("user %d at the socket of user %d is %v", c.uid, c.owner, who)
 		}
 	}
-	p := lacks(Identity{Name: "eve", Via: "socket"}, Viewer)
-	if p == nil || p.Status != http.StatusForbidden || p.Detail != "eve is not the user that greenroom runs as" {
-		t.Errorf("a stranger at the socket: %v", p)
+	err := ByRole(nil).Allowed(t.Context(), Identity{Name: "eve", Via: "socket"}, Request{Action: Look})
+	var denied *DeniedError
+	if !errors.As(err, &denied) || denied.Anonymous || denied.Problem != "eve is not the user that greenroom runs as" {
+		t.Errorf("a stranger at the socket: %v", err)
 	}
 }

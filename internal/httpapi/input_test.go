@@ -12,7 +12,6 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/config"
 	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/release"
-	"github.com/greenroom-dev/greenroom/internal/store"
 )
 
 const described = "GET /openapi.json describes what is expected"
@@ -114,8 +113,8 @@ func TestProblems(t *testing.T) {
 			client.Error{Status: 409, Code: "refused", Rule: "ready", Detail: "api@v2 is not ready", Remedy: "wait"}},
 		{fmt.Errorf("promote: %w", release.ErrUnknown),
 			client.Error{Status: 404, Code: "not-found", Detail: "promote: " + release.ErrUnknown.Error(), Remedy: "greenroom release list shows those there are"}},
-		{fmt.Errorf("pass x: %w", store.ErrNotFound), client.Error{Status: 404, Code: "not-found", Detail: "pass x: " + store.ErrNotFound.Error()}},
-		{store.ErrExists, client.Error{Status: 409, Code: "refused", Detail: store.ErrExists.Error(), Remedy: "choose another name"}},
+		{fmt.Errorf("pass x: %w", ErrNotFound), client.Error{Status: 404, Code: "not-found", Detail: "pass x: " + ErrNotFound.Error()}},
+		{ErrExists, client.Error{Status: 409, Code: "refused", Detail: ErrExists.Error(), Remedy: "choose another name"}},
 		{release.ErrStale, client.Error{Status: 409, Code: "stale", Detail: "what you were shown has changed meanwhile", Remedy: "look again, then repeat it"}},
 		{controller.ErrStopped, client.Error{Status: 503, Code: "stopping", Detail: controller.ErrStopped.Error(), Remedy: "start it again with greenroom up"}},
 		{&InputError{Problem: "no such thing", Remedy: "name one"}, client.Error{Status: 422, Code: "input", Detail: "no such thing", Remedy: "name one"}},

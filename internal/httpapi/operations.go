@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 
 	"github.com/greenroom-dev/greenroom/client"
 )
@@ -10,14 +11,16 @@ import (
 //
 // Errors that a caller can do something about are of these kinds, which the
 // API turns into problems: *release.Refused, release.ErrUnknown,
-// release.ErrStale, config.Errors (documents), *InputError, store.ErrNotFound,
-// store.ErrExists, controller.ErrStopped. Any other is the server's own
-// failure.
+// release.ErrStale, config.Errors (documents), *InputError, ErrNotFound,
+// ErrExists, controller.ErrStopped. Any other is the server's own failure.
 type Operations interface {
 	Status(ctx context.Context) (client.Status, error)
 	// Changed returns a channel that is closed when Status would answer
 	// otherwise in more than its clock and counters.
 	Changed() <-chan struct{}
+
+	// Flow returns so many of the last points of every service and release.
+	Flow(ctx context.Context, points int) (client.Flow, error)
 
 	Fleet(ctx context.Context) (client.Fleet, error)
 	ApplyFleet(ctx context.Context, who string, in client.FleetApply) (client.FleetChange, error)
@@ -33,12 +36,31 @@ type Operations interface {
 	Settle(ctx context.Context, who, name string, in client.Asked) (client.Changed, error)
 	Abort(ctx context.Context, who, name string, in client.Asked) (client.Changed, error)
 
+	// SignOff, Approve and CancelPromotion have a say in a promotion that is
+	// yet to come. Promote with a time plans one.
+	SignOff(ctx context.Context, who, name string, in client.Say) (client.Changed, error)
+	Approve(ctx context.Context, who, name string, in client.Approve) (client.Changed, error)
+	CancelPromotion(ctx context.Context, who, name string, in client.Asked) (client.Changed, error)
+	LockFleet(ctx context.Context, who string, in client.LockFleet) (client.Changed, error)
+	UnlockFleet(ctx context.Context, who string, in client.UnlockFleet) (client.Changed, error)
+
+	Notifications(ctx context.Context) ([]client.Notification, error)
+	// TestNotification returns when the receiver has taken a trial.
+	TestNotification(ctx context.Context, who, name string, in client.Asked) (client.Told, error)
+
+	Hold(ctx context.Context) (client.Hold, error)
+	HoldOn(ctx context.Context, who string, in client.HoldOn) (client.HoldChanged, error)
+	HoldOff(ctx context.Context, who string, in client.Asked) (client.HoldChanged, error)
+
 	MintPass(ctx context.Context, who string, in client.MintPass) (client.MintedPass, error)
+	MintCallback(ctx context.Context, who string, in client.MintCallback) (client.MintedCallback, error)
+	// Passes lists callback addresses too, and RevokePass revokes them.
 	Passes(ctx context.Context) ([]client.Pass, error)
 	RevokePass(ctx context.Context, who, id string, in client.Asked) (client.Pass, error)
 
 	MakeToken(ctx context.Context, who string, in client.MakeToken) (client.MadeToken, error)
 	Tokens(ctx context.Context) ([]client.Token, error)
+	MakeLogin(ctx context.Context, who string, in client.MakeLogin) (client.MadeLogin, error)
 	RevokeToken(ctx context.Context, who, idOrName string, in client.Asked) (client.Token, error)
 
 	// Events returns events in the order of their numbers: those after the
@@ -53,10 +75,18 @@ type Operations interface {
 	Shutdown(ctx context.Context, who string, in client.Shutdown) error
 }
 
+// ErrNotFound is returned by Operations when no pass or token has that ID or
+// name.
+var ErrNotFound = errors.New("not found")
+
+// ErrExists is returned by Operations when a name is taken.
+var ErrExists = errors.New("exists already")
+
 // EventQuery chooses events.
 type EventQuery struct {
 	After   uint64 // event number; 0: from the first
-	Tail    bool   // the last Limit ones rather than the first
+	Tail    bool   // the last Limit ones below Before rather than the first
+	Before  uint64 // event number; 0: no bound
 	Limit   int    // 1..1000
 	Release string // only of this release; "" for all
 }
@@ -65,22 +95,8 @@ type EventQuery struct {
 type LogQuery struct {
 	Service string
 	Release string // the version that this release brings; "" for all that run
-	Tail    int    // lines of each instance to begin with
+	Tail    int    // lines of each version to begin with; on Kubernetes of each pod
 	Follow  bool
-}
-
-// Identity is who a request comes from.
-type Identity struct {
-	Name string
-	Role Role
-	Via  string // socket or token
-}
-
-// Authenticator knows API tokens.
-type Authenticator interface {
-	// Token returns the name and role of a token's owner; false when the
-	// secret is no token's.
-	Token(ctx context.Context, secret string) (name, role string, ok bool, err error)
 }
 
 // Role is what an Identity may do; each may do what those before it may.
@@ -89,8 +105,8 @@ type Role int
 // The roles.
 const (
 	Viewer   Role = iota + 1 // look
-	Tester                   // and make passes
-	Operator                 // and open, promote, roll back, settle, abort, apply
+	Tester                   // and make passes, sign off
+	Operator                 // and open, promote, roll back, settle, abort, hold, apply
 	Admin                    // and make tokens, shut down
 )
 
@@ -98,6 +114,12 @@ const (
 type InputError struct {
 	Problem string
 	Remedy  string
+}
+
+// PassNeedsOne is the error of who asks for a pass for nothing, or for two
+// things at once.
+func PassNeedsOne() error {
+	return &InputError{Problem: "a pass is for a release or for what serves, and for one of them", Remedy: "name a release, or ask for live"}
 }
 
 // Error returns the problem and what to do about it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/config"
 	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/release"
-	"github.com/greenroom-dev/greenroom/internal/store"
 )
 
 // problem is an error as the API answers it.
@@ -52,15 +52,6 @@ func newProblem(status int, code, detail, remedy string) *problem {
 	}
 }
 
-func unauthorized(detail string) *problem {
-	return newProblem(http.StatusUnauthorized, "unauthorized", detail,
-		"make one with greenroom token create on the server's machine, and give it with --token or GREENROOM_TOKEN")
-}
-
-func forbidden(detail, remedy string) *problem {
-	return newProblem(http.StatusForbidden, "forbidden", detail, remedy)
-}
-
 func notFound(detail, remedy string) *problem {
 	return newProblem(http.StatusNotFound, "not-found", detail, remedy)
 }
@@ -69,6 +60,8 @@ func notFound(detail, remedy string) *problem {
 func (s *Server) problem(err error) *problem {
 	var (
 		already   *problem
+		denied    *DeniedError
+		busy      *BusyError
 		refused   *release.Refused
 		documents *config.Errors
 		input     *InputError
@@ -76,12 +69,22 @@ func (s *Server) problem(err error) *problem {
 	switch {
 	case errors.As(err, &already):
 		return already
+	case errors.As(err, &denied) && denied.Anonymous:
+		return newProblem(http.StatusUnauthorized, "unauthorized", denied.Problem, denied.Remedy)
+	case errors.As(err, &denied):
+		return newProblem(http.StatusForbidden, "forbidden", denied.Problem, denied.Remedy)
+	case errors.As(err, &busy):
+		return newProblem(http.StatusTooManyRequests, "busy", busy.Problem, busy.Remedy)
 	case errors.As(err, &refused):
 		p := newProblem(http.StatusConflict, "refused", refused.Reason, refused.Remedy)
 		p.Rule = refused.Rule
 		return p
 	case errors.As(err, &documents):
-		p := newProblem(http.StatusUnprocessableEntity, "input", "the document is not right", "")
+		detail := "the document is not right"
+		if len(documents.List) > 0 && strings.HasPrefix(documents.List[0].File, "--set ") {
+			detail = "what was set is not right"
+		}
+		p := newProblem(http.StatusUnprocessableEntity, "input", detail, "")
 		for _, e := range documents.List {
 			p.Errors = append(p.Errors, client.DocumentError{
 				File: e.File, Line: e.Line, Column: e.Column, Excerpt: e.Excerpt, Problem: e.Problem, Hint: e.Hint,
@@ -92,11 +95,11 @@ func (s *Server) problem(err error) *problem {
 		return newProblem(http.StatusUnprocessableEntity, "input", input.Problem, input.Remedy)
 	case errors.Is(err, release.ErrUnknown):
 		return notFound(err.Error(), "greenroom release list shows those there are")
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, ErrNotFound):
 		return notFound(err.Error(), "")
-	case errors.Is(err, store.ErrExists):
+	case errors.Is(err, ErrExists):
 		return newProblem(http.StatusConflict, "refused", err.Error(), "choose another name")
-	case errors.Is(err, release.ErrStale), errors.Is(err, store.ErrStale):
+	case errors.Is(err, release.ErrStale):
 		return newProblem(http.StatusConflict, "stale", "what you were shown has changed meanwhile", "look again, then repeat it")
 	case errors.Is(err, controller.ErrStopped):
 		return newProblem(http.StatusServiceUnavailable, "stopping", err.Error(), "start it again with greenroom up")

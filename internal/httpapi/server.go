@@ -19,12 +19,13 @@ import (
 
 // Options are what a Server serves.
 type Options struct {
-	Operations    Operations
-	Authenticator Authenticator
-	Metrics       http.Handler // at /metrics
-	Version       string       // of greenroom
-	Log           *slog.Logger
-	Now           func() time.Time
+	Operations Operations
+	Access     Access
+	Metrics    http.Handler // at /metrics; nil for none
+	Pages      http.Handler // what is neither the API's nor /metrics, on TCP; nil for none
+	Version    string       // of greenroom
+	Log        *slog.Logger
+	Now        func() time.Time
 }
 
 // Server is the API.
@@ -61,10 +62,14 @@ func New(o Options) *Server {
 		mux.Handle("GET /metrics", s.viewersOnly(o.Metrics))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if _, socket := r.Context().Value(peerKey{}).(Identity); o.Pages != nil && !socket {
+			o.Pages.ServeHTTP(w, r)
+			return
+		}
 		writeProblem(w, notFound("the API has no "+r.Method+" "+r.URL.Path, "GET /openapi.json lists what it has"))
 	})
 	s.handler = s.survive(s.identify(mux))
-	s.socket, s.tcp = s.server(), s.server()
+	s.socket, s.tcp = NewHTTP(s.handler, o.Log), NewHTTP(s.handler, o.Log)
 	s.socket.ConnContext = withPeer
 	return s
 }
@@ -131,11 +136,27 @@ func receive(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-func (s *Server) server() *http.Server {
+// ServeHTTP answers holders of bearer tokens, where the Server is a part of
+// another: below a prefix that was stripped, in an http.Server that NewHTTP
+// made. Shutdown ends its streams there too.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// As answers requests of somebody whom another part of the program has made sure
+// of: what they may do is asked as ever.
+func (s *Server) As(who Identity) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(context.WithValue(r.Context(), peerKey{}, who))
+		r.Header.Del("Authorization")
+		s.handler.ServeHTTP(w, r)
+	})
+}
+
+// NewHTTP returns a server with the limits that the API needs.
+func NewHTTP(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -26,89 +26,33 @@ type pace struct {
 
 var usualPace = pace{refresh: time.Second, first: 500 * time.Millisecond, keepalive: 15 * time.Second, stall: 30 * time.Second}
 
-// batch is how many events are read at once.
-const batch = 500
-
-type eventsIn struct {
-	After   uint64 `query:"after" doc:"Only events with a higher number"`
-	Last    int    `query:"last" minimum:"0" maximum:"1000" doc:"Begin with so many of the last ones instead"`
-	Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Release string `query:"release" maxLength:"100" doc:"Only those of this release"`
-}
-
-type followIn struct {
-	After   uint64 `query:"after" doc:"Only events with a higher number"`
-	Last    int    `query:"last" minimum:"0" maximum:"1000" doc:"Begin with so many of the last ones instead"`
-	Release string `query:"release" maxLength:"100" doc:"Only those of this release"`
-	Resume  uint64 `header:"Last-Event-ID" doc:"Number of the last event that came; goes before the others"`
+type flowIn struct {
+	Points int `query:"points" minimum:"1" maximum:"150" default:"150" doc:"How many of the last points"`
 }
 
 type logsIn struct {
 	Service string `path:"service" maxLength:"100"`
 	Release string `query:"release" maxLength:"100" doc:"The version that this release brings"`
-	Tail    int    `query:"tail" minimum:"0" maximum:"100000" default:"100" doc:"Lines of each instance to begin with"`
+	Tail    int    `query:"tail" minimum:"0" maximum:"100000" default:"100" doc:"Lines of each version to begin with; on Kubernetes of each pod"`
 	Follow  bool   `query:"follow" doc:"Go on with new lines"`
 }
 
 func (s *Server) streamRoutes(o Operations) {
-	get(s, "/v1/events", "What happened, in order", func(ctx context.Context, in *eventsIn) ([]client.Event, error) {
-		q := EventQuery{After: in.After, Limit: in.Limit, Release: in.Release}
-		if in.Last > 0 {
-			q.Tail, q.Limit = true, in.Last
-		}
-		return o.Events(ctx, q)
-	})
-	stream(s, "/v1/events/stream", "What happens, as server-sent events named event", func(ctx context.Context, in *followIn, send sender) error {
-		return s.followEvents(ctx, in, send)
-	})
-	stream(s, "/v1/status/stream", "The status whenever it changes, as server-sent events named status", func(ctx context.Context, _ *none, send sender) error {
+	s.eventRoutes()
+	stream(s, Look, "/v1/status/stream", "The status whenever it changes, as server-sent events named status", func(ctx context.Context, _ *none, send sender) error {
 		return s.followStatus(ctx, send)
 	})
-	stream(s, "/v1/services/{service}/logs", "What a service's instances print, as server-sent events named line", func(ctx context.Context, in *logsIn, send sender) error {
+	get(s, Look, "/v1/flow", "What goes through the fleet, and went in the last minutes", func(ctx context.Context, in *flowIn) (client.Flow, error) {
+		return o.Flow(ctx, in.Points)
+	})
+	stream(s, Look, "/v1/flow/stream", "What goes through the fleet, point by point, as server-sent events named flow", func(ctx context.Context, in *flowIn, send sender) error {
+		return s.followFlow(ctx, in.Points, send)
+	})
+	stream(s, ReadLogs, "/v1/services/{service}/logs", "What a service's instances print, as server-sent events named line", func(ctx context.Context, in *logsIn, send sender) error {
 		return o.Logs(ctx, LogQuery{Service: in.Service, Release: in.Release, Tail: in.Tail, Follow: in.Follow}, func(line client.LogLine) error {
 			return send("line", "", line)
 		})
 	})
-}
-
-func (s *Server) followEvents(ctx context.Context, in *followIn, send sender) error {
-	o, after := s.o.Operations, cmp.Or(in.Resume, in.After)
-	if in.Last > 0 && in.Resume == 0 {
-		events, err := o.Events(ctx, EventQuery{Tail: true, Limit: in.Last, Release: in.Release})
-		if err != nil {
-			return err
-		}
-		for _, e := range events {
-			after = e.Seq
-			if err := send("event", fmt.Sprint(e.Seq), e); err != nil {
-				return err
-			}
-		}
-	}
-	tick := time.NewTicker(s.pace.refresh) // passes and tokens make events without a change of state
-	defer tick.Stop()
-	for {
-		changed := o.Changed()
-		events, err := o.Events(ctx, EventQuery{After: after, Limit: batch, Release: in.Release})
-		if err != nil {
-			return err
-		}
-		for _, e := range events {
-			after = e.Seq
-			if err := send("event", fmt.Sprint(e.Seq), e); err != nil {
-				return err
-			}
-		}
-		if len(events) == batch {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-		case <-tick.C:
-		}
-	}
 }
 
 func (s *Server) followStatus(ctx context.Context, send sender) error {
@@ -139,14 +83,37 @@ func (s *Server) followStatus(ctx context.Context, send sender) error {
 	}
 }
 
+func (s *Server) followFlow(ctx context.Context, points int, send sender) error {
+	tick := time.NewTicker(s.pace.refresh)
+	defer tick.Stop()
+	var last time.Time
+	for first := true; ; first = false {
+		flow, err := s.o.Operations.Flow(ctx, points)
+		if err != nil {
+			return err
+		}
+		if first || flow.At.After(last) {
+			last, points = flow.At, 1
+			if err := send("flow", "", flow); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
 // sender writes one server-sent event.
 type sender func(event, id string, data any) error
 
 // stream registers an operation that answers with server-sent events. An
 // error before the first event is a problem; a later one is sent as an event
 // named problem.
-func stream[I any](s *Server, path, summary string, do func(context.Context, *I, sender) error) {
-	op := s.operation(Viewer, http.MethodGet, path, summary)
+func stream[I any](s *Server, action Action, path, summary string, do func(context.Context, *I, sender) error) {
+	op := s.operation(action, http.MethodGet, path, summary)
 	op.Responses["200"] = &huma.Response{
 		Description: "A stream of server-sent events",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}},
@@ -154,7 +121,7 @@ func stream[I any](s *Server, path, summary string, do func(context.Context, *I,
 	huma.Register(s.api, op, func(_ context.Context, in *I) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
 			r, w := humago.Unwrap(hc)
-			s.serveStream(w, r, func(ctx context.Context, send sender) error { return do(ctx, in, send) })
+			s.serveStream(w, r.WithContext(hc.Context()), func(ctx context.Context, send sender) error { return do(ctx, in, send) })
 		}}, nil
 	})
 }
@@ -199,10 +166,10 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, do func(con
 }
 
 func (s *Server) endStream(ctx context.Context, out *eventWriter, err error) {
-	var told *problem
+	var denied *DeniedError // the stream was ended for it
 	switch {
-	case errors.As(err, &told) && out.began:
-		_ = out.event("problem", "", (*client.Error)(told))
+	case errors.As(err, &denied) && out.began:
+		_ = out.event("problem", "", (*client.Error)(s.problem(err)))
 	case ctx.Err() != nil:
 	case err != nil && !out.began:
 		writeProblem(out.w, s.problem(err))

@@ -119,6 +119,18 @@ func TestStatusComesWhenItChanges(t *testing.T) {
 	}
 }
 
+func TestFlowComesPointByPoint(t *testing.T) {
+	s := serve(t, hurried)
+	stream := s.stream(t, "/v1/flow/stream?points=7", "s-viewer")
+	if got := stream.next("data: "); !strings.Contains(got, `"every":7`) {
+		t.Errorf("first came %s", got)
+	}
+	s.happens(client.Event{})
+	if got := stream.next("data: "); !strings.Contains(got, `"every":1,`) || !strings.Contains(got, "00:00:01Z") {
+		t.Errorf("then came %s", got)
+	}
+}
+
 func TestStreamEndsWithItsToken(t *testing.T) {
 	s := serve(t, hurried)
 	stream := s.stream(t, "/v1/events/stream", "s-viewer")

@@ -100,7 +100,7 @@ func (w *world) Events(_ context.Context, q EventQuery) ([]client.Event, error) 
 	defer w.mu.Unlock()
 	var out []client.Event
 	for _, e := range w.events {
-		if (q.Tail || e.Seq > q.After) && (q.Release == "" || q.Release == e.Release) {
+		if (q.Tail && (q.Before == 0 || e.Seq < q.Before) || !q.Tail && e.Seq > q.After) && (q.Release == "" || q.Release == e.Release) {
 			out = append(out, e)
 		}
 	}
@@ -131,6 +131,11 @@ func (w *world) Promote(ctx context.Context, who, name string, _ client.Promote)
 	return client.Changed{}, w.did(who, "promote "+name)
 }
 
+func (w *world) Flow(_ context.Context, points int) (client.Flow, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return client.Flow{At: time.Unix(int64(len(w.events)), 0), Every: float64(points)}, w.fail
+}
 func (w *world) Fleet(context.Context) (client.Fleet, error) { return client.Fleet{}, w.fail }
 func (w *world) ApplyFleet(_ context.Context, who string, _ client.FleetApply) (client.FleetChange, error) {
 	return client.FleetChange{}, w.did(who, "apply")
@@ -160,8 +165,37 @@ func (w *world) Settle(_ context.Context, who, name string, _ client.Asked) (cli
 func (w *world) Abort(_ context.Context, who, name string, _ client.Asked) (client.Changed, error) {
 	return client.Changed{}, w.did(who, "abort "+name)
 }
+func (w *world) Hold(context.Context) (client.Hold, error) { return client.Hold{}, w.fail }
+func (w *world) HoldOn(_ context.Context, who string, _ client.HoldOn) (client.HoldChanged, error) {
+	return client.HoldChanged{}, w.did(who, "hold on")
+}
+func (w *world) HoldOff(_ context.Context, who string, _ client.Asked) (client.HoldChanged, error) {
+	return client.HoldChanged{}, w.did(who, "hold off")
+}
+func (w *world) SignOff(_ context.Context, who, name string, in client.Say) (client.Changed, error) {
+	return client.Changed{}, w.did(who, "sign off "+name+" "+in.Item)
+}
+func (w *world) Approve(_ context.Context, who, name string, _ client.Approve) (client.Changed, error) {
+	return client.Changed{}, w.did(who, "approve "+name)
+}
+func (w *world) CancelPromotion(_ context.Context, who, name string, _ client.Asked) (client.Changed, error) {
+	return client.Changed{}, w.did(who, "cancel "+name)
+}
+func (w *world) LockFleet(_ context.Context, who string, _ client.LockFleet) (client.Changed, error) {
+	return client.Changed{}, w.did(who, "lock")
+}
+func (w *world) UnlockFleet(_ context.Context, who string, _ client.UnlockFleet) (client.Changed, error) {
+	return client.Changed{}, w.did(who, "unlock")
+}
+func (w *world) Notifications(context.Context) ([]client.Notification, error) { return nil, w.fail }
+func (w *world) TestNotification(_ context.Context, who, name string, _ client.Asked) (client.Told, error) {
+	return client.Told{}, w.did(who, "test "+name)
+}
 func (w *world) MintPass(_ context.Context, who string, _ client.MintPass) (client.MintedPass, error) {
 	return client.MintedPass{}, w.did(who, "mint")
+}
+func (w *world) MintCallback(_ context.Context, who string, _ client.MintCallback) (client.MintedCallback, error) {
+	return client.MintedCallback{}, w.did(who, "callback")
 }
 func (w *world) Passes(context.Context) ([]client.Pass, error) { return nil, w.fail }
 func (w *world) RevokePass(_ context.Context, who, id string, _ client.Asked) (client.Pass, error) {
@@ -169,6 +203,9 @@ func (w *world) RevokePass(_ context.Context, who, id string, _ client.Asked) (c
 }
 func (w *world) MakeToken(_ context.Context, who string, _ client.MakeToken) (client.MadeToken, error) {
 	return client.MadeToken{}, w.did(who, "make token")
+}
+func (w *world) MakeLogin(_ context.Context, who string, _ client.MakeLogin) (client.MadeLogin, error) {
+	return client.MadeLogin{}, w.did(who, "make login")
 }
 func (w *world) Tokens(context.Context) ([]client.Token, error) { return nil, w.fail }
 func (w *world) RevokeToken(_ context.Context, who, id string, _ client.Asked) (client.Token, error) {
@@ -207,7 +244,7 @@ func (l *lockedBuffer) String() string {
 
 func newServer(w *world, log io.Writer) *Server {
 	return New(Options{
-		Operations: w, Authenticator: w, Version: "test", Now: time.Now,
+		Operations: w, Access: ByRole(w), Version: "test", Now: time.Now,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "up 1") }),
 		Log:     slog.New(slog.NewTextHandler(log, nil)),
 	})

@@ -5,8 +5,10 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // freezes name time zones, and not every machine knows them
 
 	"github.com/greenroom-dev/greenroom/internal/cli"
+	"github.com/greenroom-dev/greenroom/internal/command"
 )
 
-func main() { os.Exit(cli.Main(cli.FromOS())) }
+func main() { os.Exit(cli.Main(command.FromOS())) }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/command"
 )
 
 // patience is how long a test waits for what should come soon.
@@ -72,7 +74,7 @@ func (p *place) run(args ...string) result {
 func (p *place) must(args ...string) result {
 	p.t.Helper()
 	r := p.run(args...)
-	if r.code != Done {
+	if r.code != command.Done {
 		p.t.Fatalf("greenroom %s: exit code %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.errors)
 	}
 	return r
@@ -154,44 +156,49 @@ func TestExitCodesWithoutServer(t *testing.T) {
 		code int
 		says string
 	}{
-		{"", Done, ""}, {"version", Done, ""}, {"help promote", Done, ""}, {"completion bash", Done, ""},
-		{"promot", BadInput, "greenroom has no command promot; did you mean promote?"},
-		{"release opne", BadInput, "greenroom release has no command opne; did you mean open?"},
-		{"status now", BadInput, `greenroom status takes no arguments, and got "now"`},
-		{"status --wtach", BadInput, "unknown flag: --wtach; greenroom status --help lists its flags"},
-		{"promote a b", BadInput, "greenroom promote takes one name, and got a b"},
-		{"promote --timeout soon", BadInput, `invalid argument "soon" for "--timeout" flag`},
-		{"status -o yaml", BadInput, "-o yaml: write -o text or -o json"},
-		{"check", BadInput, "name the document with -f"},
-		{"check -f nowhere.yaml", BadInput, "nowhere.yaml"},
-		{"check -f " + bad, BadInput, "edges"},
-		{"up -f " + bad, BadInput, "edges"},
-		{"up", BadInput, "there is no fleet yet: greenroom init writes a first document, greenroom up -f starts it"},
-		{"pass revoke", BadInput, "greenroom pass revoke needs the pass's ID (greenroom pass list)"},
-		{"release open r1", BadInput, "name a document with -f, or versions with --set api=./bin/api-v3"},
-		{"release open r1 -f x --set a=b", BadInput, "-f and --set do not go together"},
-		{"release open --set a=b", BadInput, "--set needs the release's name"},
-		{"status --server https://127.0.0.1:1", BadInput, "--server needs an API token: --token or GREENROOM_TOKEN"},
-		{"status --server 127.0.0.1:1 --token t", BadInput, "is no URL such as"},
-		{"status --server http://192.0.2.1:1 --token t", BadInput, "readable to all"},
-		{"status --server https://127.0.0.1:1 --token t --ca-file not.pem", BadInput, "not.pem holds no certificate in PEM form"},
+		{"", command.Done, ""}, {"version", command.Done, ""}, {"help promote", command.Done, ""}, {"completion bash", command.Done, ""},
+		{"promot", command.BadInput, "greenroom has no command promot; did you mean promote?"},
+		{"release opne", command.BadInput, "greenroom release has no command opne; did you mean open?"},
+		{"status now", command.BadInput, `greenroom status takes no arguments, and got "now"`},
+		{"status --wtach", command.BadInput, "unknown flag: --wtach; greenroom status --help lists its flags"},
+		{"promote a b", command.BadInput, "greenroom promote takes one name, and got a b"},
+		{"promote --timeout soon", command.BadInput, `invalid argument "soon" for "--timeout" flag`},
+		{"status -o yaml", command.BadInput, "-o yaml: write -o text or -o json"},
+		{"check", command.BadInput, "name the document with -f"},
+		{"check -f nowhere.yaml", command.BadInput, "nowhere.yaml"},
+		{"check -f " + bad, command.BadInput, "edges"},
+		{"up -f " + bad, command.BadInput, "edges"},
+		{"up", command.BadInput, "there is no fleet yet: greenroom init writes a first document, greenroom up -f starts it"},
+		{"pass revoke", command.BadInput, "greenroom pass revoke needs the pass's ID (greenroom pass list)"},
+		{"release open r1", command.BadInput, "name a document with -f, or versions with --set api=./bin/api-v3"},
+		{"release open r1 -f x --set a=b", command.BadInput, "-f and --set do not go together"},
+		{"release open --set a=b", command.BadInput, "--set needs the release's name"},
+		{"token create ci --role operater", command.BadInput, "there is no role operater; did you mean operator? There are viewer, tester, operator and admin"},
+		{"token create ci --role root", command.BadInput, "there is no role root; there are viewer, tester, operator and admin"},
+		{"token create the/press", command.BadInput, "the/press is no token's name: letters, digits and . _ @ -, at most 63, beginning with a letter or a digit"},
+		{"release verify r1 --moment setle", command.BadInput, "there is no moment setle; did you mean settle?"},
+		{"status --server https://127.0.0.1:1", command.BadInput, "--server needs an API token: --token or GREENROOM_TOKEN"},
+		{"status --server 127.0.0.1:1 --token t", command.BadInput, "is no URL such as"},
+		{"status --server http://192.0.2.1:1 --token t", command.BadInput, "readable to all"},
+		{"status --server https://127.0.0.1:1 --token t --ca-file not.pem", command.BadInput, "not.pem holds no certificate in PEM form"},
 		// Without a terminal a question is refused before anything is asked of a server.
-		{"promote", Refused, "promote asks first, and there is no terminal to ask at; give --yes to do it, or --dry-run to look"},
-		{"rollback", Refused, "rollback asks first"}, {"release settle", Refused, "settle asks first"},
-		{"release abort", Refused, "abort asks first"}, {"down", Refused, "down asks first"}, {"fleet apply -f x", Refused, "fleet apply asks first"},
-		{"status", Unreachable, "no such file or directory; start it with greenroom up, or name its --state or --server"},
-		{"promote --yes", Unreachable, "no greenroom answers at"},
-		{"events -f", Unreachable, "no greenroom answers at"},
-		{"status --server https://127.0.0.1:1 --token t", Unreachable, "no greenroom answers at 127.0.0.1:1: connection refused"},
-		{"down --yes", Done, ""},
-		{"doctor -f " + bad, Failed, ""},
+		{"promote", command.Refused, "promote asks first, and there is no terminal to ask at; give --yes to do it, or --dry-run to look"},
+		{"rollback", command.Refused, "rollback asks first"}, {"release settle", command.Refused, "settle asks first"},
+		{"release abort", command.Refused, "abort asks first"}, {"down", command.Refused, "down asks first"}, {"fleet apply -f x", command.Refused, "fleet apply asks first"},
+		{"status", command.Unreachable, "no such file or directory; start it with greenroom up, or name its --state or --server"},
+		{"hold on --mode pages", command.BadInput, `--mode is wait, writes-only or page, not "pages"`},
+		{"promote --yes", command.Unreachable, "no greenroom answers at"},
+		{"events -f", command.Unreachable, "no greenroom answers at"},
+		{"status --server https://127.0.0.1:1 --token t", command.Unreachable, "no greenroom answers at 127.0.0.1:1: connection refused"},
+		{"down --yes", command.Done, ""},
+		{"doctor -f " + bad, command.Failed, ""},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			got := p.run(strings.Fields(c.args)...)
 			if got.code != c.code || !strings.Contains(got.errors, c.says) {
 				t.Errorf("exit code %d, want %d; it said %q, want %q", got.code, c.code, got.errors, c.says)
 			}
-			if c.code != Done && strings.Contains(c.args, "status") && got.out != "" {
+			if c.code != command.Done && strings.Contains(c.args, "status") && got.out != "" {
 				t.Errorf("a failure printed an answer: %s", got.out)
 			}
 		})
@@ -202,13 +209,13 @@ func TestExitCodesWithoutServer(t *testing.T) {
 func TestErrorsForPrograms(t *testing.T) {
 	p := newPlace(t)
 	bad := p.write("bad.yaml", "apiVersion: greenroom.dev/v1alpha1\nkind: Fleet\nmetadata: {name: live}\nspec: {edges: {}}\n")
-	for args, want := range map[string]failure{
-		"status -o json":      {Exit: Unreachable, Code: "unreachable", Detail: "no greenroom answers at " + p.state + "/greenroom.sock: no such file or directory", Remedy: "start it with greenroom up, or name its --state or --server"},
-		"promote -o json":     {Exit: Refused, Code: "refused", Detail: "promote asks first, and there is no terminal to ask at; give --yes to do it, or --dry-run to look"},
-		"promote a b -o json": {Exit: BadInput, Code: "input", Detail: "greenroom promote takes one name, and got a b"},
+	for args, want := range map[string]command.Failure{
+		"status -o json":      {Exit: command.Unreachable, Code: "unreachable", Detail: "no greenroom answers at " + p.state + "/greenroom.sock: no such file or directory", Remedy: "start it with greenroom up, or name its --state or --server"},
+		"promote -o json":     {Exit: command.Refused, Code: "refused", Detail: "promote asks first, and there is no terminal to ask at; give --yes to do it, or --dry-run to look"},
+		"promote a b -o json": {Exit: command.BadInput, Code: "input", Detail: "greenroom promote takes one name, and got a b"},
 	} {
 		got := p.run(strings.Fields(args)...)
-		var f failure
+		var f command.Failure
 		if err := json.Unmarshal([]byte(got.errors), &f); err != nil || strings.Count(got.errors, "\n") != 1 {
 			t.Errorf("%s: %v: %s", args, err, got.errors)
 		}
@@ -216,7 +223,7 @@ func TestErrorsForPrograms(t *testing.T) {
 			t.Errorf("%s: exit code %d with %+v, want %+v; on standard output %q", args, got.code, f, want, got.out)
 		}
 	}
-	var f failure
+	var f command.Failure
 	if err := json.Unmarshal([]byte(p.run("check", "-o", "json", "-f", bad).errors), &f); err != nil {
 		t.Fatal(err)
 	}
@@ -246,14 +253,28 @@ func TestStory(t *testing.T) {
 			t.Errorf("greenroom %s: exit code %d, said %q, want %d and %q", strings.Join(args, " "), got.code, got.errors, code, want)
 		}
 	}
-	refused(BadInput, "there is no release r1; greenroom release list shows those there are", "promote", "r1", "--yes")
-	refused(Refused, "there is no release to promote", "promote", "--yes")
-	refused(BadInput, `the fleet has no service "wbe"`, "logs", "wbe")
+	refused(command.BadInput, "there is no release r1; greenroom release list shows those there are", "promote", "r1", "--yes")
+	refused(command.Refused, "there is no release to promote", "promote", "--yes")
+	refused(command.BadInput, `the fleet has no service "wbe"`, "logs", "wbe")
+	for _, follow := range []bool{false, true} {
+		refused(command.BadInput, "there is no release r11; greenroom release list shows those there are", "events", "--release", "r11", fmt.Sprintf("-f=%v", follow))
+	}
+	refused(command.BadInput, "what was set is not right\n--set wbe=/bin/web: no service is called `wbe`\n  did you mean `web`?", "release", "open", "r1", "--set", "wbe=/bin/web")
+	refused(command.BadInput, "--set web=bin/none: there is no executable `bin/none`", "release", "open", "r1", "--set", "web=bin/none")
+	refused(command.BadInput, "release R1: `R1` is not a name", "release", "open", "R1", "--set", "web=127.0.0.1:1")
 	says("r1 would be opened", "release", "open", "-f", r1, "--dry-run")
-	says("r1 is Previewing; ordinary requests still get baseline.", "release", "open", "-f", r1)
+	says("r1 is Previewing; ordinary requests still get baseline (web v1).", "release", "open", "-f", r1)
 	says("r1 is Previewing", "release", "open", "-f", r1)
 	says("r1 has no verify hooks", "release", "verify", "r1", "--no-wait")
-	says("r1 builds on baseline already", "release", "rebase")
+	says("r1 has no verify hooks", "release", "verify", "r1")
+	says("r1 builds on baseline (web v1) already", "release", "rebase")
+	refused(command.BadInput, "it has none; spec.checklist of a Release", "release", "check", "r1", "--item", "smoke", "--go")
+	refused(command.BadInput, `the fleet has no notification "chat"`, "notify", "test", "chat")
+	refused(command.Done, "No events of this kind; types are such as ReleasePromoted.", "events", "--kind", "nope")
+	refused(command.Done, "No such events.", "events", "--who", "nobody", "--since", "1h")
+	says("sees r1 below /x, and elsewhere what everybody gets, until", "pass", "create", "r1", "--paths", "/x")
+	says("The fleet would be on hold: requests for /shop, /api wait for 30s.", "hold", "on", "--routes", "/shop,/api", "--dry-run")
+	refused(command.BadInput, "for longer, --mode writes-only or --mode page", "hold", "on", "--for", "5m")
 	says("version v1 → v2", "release", "diff")
 	says("[Previewing]", "release", "show", "r1")
 	var pass struct{ ID, Token, Link string }
@@ -264,28 +285,29 @@ func TestStory(t *testing.T) {
 	says("would be revoked", "pass", "revoke", pass.ID, "--dry-run")
 	says("is revoked", "pass", "revoke", pass.ID, "--reason", "lost")
 	says("is revoked", "pass", "revoke", pass.ID)
-	says("r1 can be promoted", "promote", "--dry-run")
-	says("r1 is live; before it baseline", "promote", "--yes")
+	says("r1 can be promoted: web v1 → v2.", "promote", "--dry-run")
+	says("r1 is live; before it baseline (web v1)", "promote", "--yes")
+	says("r1 is live already", "promote", "r1", "--dry-run")
 	says("r1 is live already", "promote", "r1", "--yes")
 	says("would be rolled back", "rollback", "--dry-run")
-	says("r1 is rolled back; ordinary requests get baseline again", "rollback", "--yes", "--reason", "a trial")
+	says("r1 is rolled back; ordinary requests get baseline (web v1) again", "rollback", "--yes", "--reason", "a trial")
 	says("r1 does not serve; there is nothing to roll back", "rollback", "r1", "--yes")
-	refused(Refused, "there is no release to roll back", "rollback", "--yes")
+	refused(command.Refused, "there is no release to roll back", "rollback", "--yes")
 	says("a trial", "events", "--release", "r1")
 	says("r1 is live", "promote", "--yes")
 	says("Settl", "release", "settle", "--yes", "--no-wait", "-o", "json")
 	says("r1 is settled", "release", "settle", "r1", "--yes", "--timeout", "2m")
-	refused(Refused, "r1 is", "rollback", "r1", "--yes")
+	refused(command.Refused, "r1 is", "rollback", "r1", "--yes")
 	says("back", "release", "revert", "r1", "--as", "back")
 	says("back is aborted", "release", "abort", "--yes")
 	says("back is aborted already", "release", "abort", "back", "--yes")
 
 	secret := strings.TrimSpace(p.must("token", "create", "ci", "--role", "operator").out)
-	refused(Refused, "choose another name", "token", "create", "ci")
+	refused(command.Refused, "choose another name", "token", "create", "ci")
 	says("operator", "token", "list")
 	says("The token ci is revoked.", "token", "revoke", "ci")
 	says("The token ci is revoked.", "token", "revoke", "ci")
-	refused(BadInput, "not found", "token", "revoke", "nobody")
+	refused(command.BadInput, "not found", "token", "revoke", "nobody")
 	if all := p.must("events", "-n", "1000").out + up.out.String() + up.errors.String(); strings.Contains(all, secret) || strings.Contains(all, pass.Token) {
 		t.Error("a secret is in the events or the log")
 	}
@@ -300,10 +322,10 @@ func TestStory(t *testing.T) {
 	}
 
 	never := p.release("never", `{name: web, version: v3, run: {env: {TEST_PART: greenroom}}}`) // exits at once
-	refused(TimedOut, "never is still Preparing after", "release", "open", "-f", never, "--timeout", "200ms")
-	refused(Refused, "", "promote", "never", "--yes")
+	refused(command.TimedOut, "never is still Preparing after", "release", "open", "-f", never, "--timeout", "200ms")
+	refused(command.Refused, "", "promote", "never", "--yes")
 	failing := p.write("failing.yaml", "apiVersion: greenroom.dev/v1alpha1\nkind: Release\nmetadata: {name: failing}\nspec:\n  services: ["+p.service("web", "v4")+"}]\n  hooks: {prepare: [{name: no, run: [\"false\"]}]}\n")
-	refused(Failed, "failing has failed", "release", "open", "-f", failing)
+	refused(command.Failed, "failing has failed", "release", "open", "-f", failing)
 
 	says("greenroom has ended", "down", "--yes")
 	if err := up.await(t); err != nil {

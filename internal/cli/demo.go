@@ -18,6 +18,7 @@ import (
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/examples/live"
 	greenroom "github.com/greenroom-dev/greenroom/internal/app"
+	"github.com/greenroom-dev/greenroom/internal/command"
 )
 
 // demoOptions are the flags of demo.
@@ -45,12 +46,12 @@ switch was answered by what it switched to.`,
 		Example: `  greenroom demo
   greenroom demo --listen 0.0.0.0:8080    # for a phone on the same network
   greenroom demo --auto`,
-		Args: noArgs,
+		Args: command.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("state") { // GREENROOM_STATE is a fleet's of one's own
-				o.state = a.state
+				o.state = a.where.state
 			}
-			if err := o.check(cmd, a.json()); err != nil {
+			if err := o.check(cmd, a.JSON()); err != nil {
 				return err
 			}
 			return a.demo(cmd.Context(), o)
@@ -68,13 +69,13 @@ switch was answered by what it switched to.`,
 func (o demoOptions) check(cmd *cobra.Command, json bool) error {
 	switch {
 	case json && !o.auto:
-		return badInput("-o json is for the figures of demo --auto")
+		return command.BadInputf("-o json is for the figures of demo --auto")
 	case !o.auto && (cmd.Flags().Changed("requests") || cmd.Flags().Changed("switches") || cmd.Flags().Changed("controls")):
-		return badInput("--requests, --switches and --controls go with --auto")
+		return command.BadInputf("--requests, --switches and --controls go with --auto")
 	case o.switches < 1:
-		return badInput("--switches %d: it takes at least one", o.switches)
+		return command.BadInputf("--switches %d: it takes at least one", o.switches)
 	case o.requests < int64(100*o.switches):
-		return badInput("--requests %d: it takes at least 100 for each of %d switches", o.requests, o.switches)
+		return command.BadInputf("--requests %d: it takes at least 100 for each of %d switches", o.requests, o.switches)
 	}
 	return nil
 }
@@ -99,7 +100,10 @@ func (a *app) demo(ctx context.Context, o demoOptions) (err error) {
 		return err
 	}
 	if at.moved != "" {
-		a.note("%s", at.moved)
+		a.Note("%s", at.moved)
+	}
+	if at.api, _, err = freeAddress(demoAPI); err != nil {
+		return err
 	}
 	if o.auto {
 		return a.demoAuto(ctx, o, folder, at)
@@ -116,7 +120,7 @@ func (a *app) untilNobodyLooks(ctx context.Context) (context.Context, context.Ca
 	// signal itself says nothing: it is raised by lost connections too.
 	unheard := make(chan os.Signal, 1)
 	signal.Notify(unheard, syscall.SIGPIPE)
-	a.env.Stdout, a.env.Stderr = heard{a.env.Stdout, cancel}, heard{a.env.Stderr, cancel}
+	a.Env.Stdout, a.Env.Stderr = heard{a.Env.Stdout, cancel}, heard{a.Env.Stderr, cancel}
 	return ctx, func() { cancel(); stop(); signal.Stop(unheard) }
 }
 
@@ -155,7 +159,7 @@ func demoFolder(state string) (string, error) {
 		return "", fmt.Errorf("look into the demo's folder: %w", err)
 	}
 	if len(entries) > 0 {
-		return "", badInput("--state %s: the folder is not empty, and the demo begins anew each time; name another, or none", state)
+		return "", command.BadInputf("--state %s: the folder is not empty, and the demo begins anew each time; name another, or none", state)
 	}
 	return folder, nil
 }
@@ -170,11 +174,11 @@ type staged struct {
 
 // stageDemo runs a demo fleet for as long as play plays.
 func (a *app) stageDemo(ctx context.Context, f demoFleet, play func(context.Context, *staged) error) error {
-	docs, err := f.write(a.env.Executable)
+	docs, err := f.write(a.Env.Executable)
 	if err != nil {
 		return err
 	}
-	resolved, err := resolveFleet(docs.fleet)
+	resolved, err := resolveFleet(docs.fleet, nil)
 	if err != nil {
 		return err
 	}
@@ -210,7 +214,7 @@ func (a *app) stageDemo(ctx context.Context, f demoFleet, play func(context.Cont
 	mu.Unlock()
 	plays.Wait() // nothing is printed, and no request sent, once this returns
 	if err != nil {
-		a.note("%s", lastLines(log.Name(), 10))
+		a.Note("%s", lastLines(log.Name(), 10))
 	}
 	return err
 }
@@ -229,9 +233,9 @@ func lastLines(path string, n int) string {
 func (a *app) demoServiceCommand() *cobra.Command {
 	var version string
 	cmd := &cobra.Command{
-		Use: "demo-service NAME", Hidden: true, Args: exactly(1, "a service's name"),
+		Use: "demo-service NAME", Hidden: true, Args: command.Exactly(1, "a service's name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return live.Run(cmd.Context(), args[0], version, os.Getenv, slog.New(slog.NewTextHandler(a.env.Stderr, nil)))
+			return live.Run(cmd.Context(), args[0], version, os.Getenv, slog.New(slog.NewTextHandler(a.Env.Stderr, nil)))
 		},
 	}
 	cmd.Flags().StringVar(&version, "version", "v1", "v1 or v2")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/examples/live/load"
+	"github.com/greenroom-dev/greenroom/internal/command"
 )
 
 // probes are the requests sent at once when a switch has returned, over
@@ -21,18 +22,18 @@ const probes = 6
 // demoAuto plays the story under load, then the control, and tells the figures.
 func (a *app) demoAuto(ctx context.Context, o demoOptions, folder string, at demoAt) error {
 	f := newFigures()
-	if !a.json() {
-		f.printMachine(a.env.Stdout)
+	if !a.JSON() {
+		f.printMachine(a.Env.Stdout)
 	}
-	show := a.newProgress()
-	defer show.end()
+	show := a.NewProgress()
+	defer show.End()
 	err := a.stageDemo(ctx, demoFleet{state: filepath.Join(folder, "story"), at: at}, func(ctx context.Context, s *staged) error {
-		story := &demoStory{staged: s, o: o, figures: f, show: show}
+		story := &demoStory{terminal: a.Env.Terminal, staged: s, o: o, figures: f, show: show}
 		return story.play(ctx)
 	})
 	if err == nil && o.controls && ctx.Err() == nil {
 		f.Control = &controlFigures{}
-		show.say("the control: a service that passes no stamp on")
+		show.Say("the control: a service that passes no stamp on")
 		control := demoFleet{
 			state: filepath.Join(folder, "control"), at: at,
 			extras: map[string]map[string]string{"api": {"OTEL_PROPAGATORS": "none"}},
@@ -42,12 +43,12 @@ func (a *app) demoAuto(ctx context.Context, o demoOptions, folder string, at dem
 			return c.play(ctx)
 		})
 	}
-	show.end()
+	show.End()
 	if err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
-		return &codedError{errors.New("it was interrupted, and proves nothing"), Failed}
+		return &command.CodedError{Err: errors.New("it was interrupted, and proves nothing"), Code: command.Failed}
 	}
 	return a.verdict(f, o.requests)
 }
@@ -55,15 +56,15 @@ func (a *app) demoAuto(ctx context.Context, o demoOptions, folder string, at dem
 // verdict tells the figures, and fails if they are not what they must be.
 func (a *app) verdict(f *figures, requests int64) error {
 	f.judge(requests)
-	if err := a.print(f, func(w io.Writer) { f.print(w) }); err != nil {
+	if err := a.Print(f, func(w io.Writer) { f.print(w) }); err != nil {
 		return err
 	}
 	if f.Passed {
 		return nil
 	}
 	err := errors.New("the figures are not what they must be")
-	if a.json() {
-		return &saidError{err}
+	if a.JSON() {
+		return &command.SaidError{Err: err}
 	}
 	return err
 }
@@ -71,9 +72,10 @@ func (a *app) verdict(f *figures, requests int64) error {
 // demoStory is the release of five services back and forth under load.
 type demoStory struct {
 	*staged
-	o       demoOptions
-	figures *figures
-	show    *progress
+	o        demoOptions
+	figures  *figures
+	show     *command.Progress
+	terminal bool // a person reads it
 
 	judge demoJudge
 	sent  atomic.Int64
@@ -82,11 +84,11 @@ type demoStory struct {
 }
 
 func (s *demoStory) play(ctx context.Context) error {
-	s.show.say("six services start")
+	s.show.Say("six services start")
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	s.show.say("the release is opened")
+	s.show.Say("the release is opened")
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ const previews = 400
 // preview looks at the release with a pass, as its testers do, while ordinary
 // requests get what serves.
 func (s *demoStory) preview(ctx context.Context) error {
-	s.show.say("the release is looked at with a pass")
+	s.show.Say("the release is looked at with a pass")
 	pass, err := s.api.MintPass(ctx, client.MintPass{Release: demoRelease, Subject: "the story"})
 	if err != nil {
 		return err
@@ -202,11 +204,11 @@ func reach(ctx context.Context, over <-chan struct{}, sent *atomic.Int64, due in
 func (s *demoStory) tell() {
 	sent, n := s.sent.Load(), len(s.at)
 	switch {
-	case s.show.a.env.Terminal:
-		s.show.say(fmt.Sprintf("%s of %s requests, %d of %d switches", grouped(sent), grouped(s.o.requests), n, s.o.switches))
+	case s.terminal:
+		s.show.Say(fmt.Sprintf("%s of %s requests, %d of %d switches", grouped(sent), grouped(s.o.requests), n, s.o.switches))
 	case s.o.requests >= 10:
 		tenth := s.o.requests / 10
-		s.show.say(fmt.Sprintf("%s of %s requests sent", grouped(sent/tenth*tenth), grouped(s.o.requests)))
+		s.show.Say(fmt.Sprintf("%s of %s requests sent", grouped(sent/tenth*tenth), grouped(s.o.requests)))
 	}
 }
 

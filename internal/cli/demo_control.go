@@ -10,6 +10,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/examples/live/load"
+	"github.com/greenroom-dev/greenroom/internal/command"
 )
 
 // controlSwitches is how often the control switches under load, and mostSwitches
@@ -28,7 +29,7 @@ type demoControl struct {
 	*staged
 	requests int64
 	figures  *figures
-	show     *progress
+	show     *command.Progress
 }
 
 func (c *demoControl) play(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
 	"github.com/greenroom-dev/greenroom/examples/live"
+	"github.com/greenroom-dev/greenroom/internal/command"
 )
 
 // demoRelease is the name of the demo's release.
@@ -69,6 +70,7 @@ func (f demoFleet) fleet(self, data string) v1alpha1.Fleet {
 					{Service: "web"},
 				},
 			},
+			API:   v1alpha1.API{Listen: f.at.api},
 			Quiet: "2s",
 		},
 	}
@@ -107,12 +109,14 @@ type demoAt struct {
 	listen  string // host:port
 	public  string // URL for links
 	network bool   // others can reach it
+	api     string // host:port of the API and the dashboard, on this machine alone
 	moved   string // why it is not where one expects it; "" if it is
 }
 
 // The address of a demo that was told none, and how many ports it tries.
 const (
 	demoPort  = 8080
+	demoAPI   = 9090 // of the API and the dashboard
 	demoPorts = 100
 )
 
@@ -123,11 +127,11 @@ func demoAddress(listen string) (demoAt, error) {
 	}
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return demoAt{}, badInput("--listen %s: write host:port, such as 0.0.0.0:8080", listen)
+		return demoAt{}, command.BadInputf("--listen %s: write host:port, such as 0.0.0.0:8080", listen)
 	}
 	port, err := tryListen(listen)
 	if err != nil {
-		return demoAt{}, badInput("--listen %s: %w; choose another port", listen, err)
+		return demoAt{}, command.BadInputf("--listen %s: %w; choose another port", listen, err)
 	}
 	at := demoAt{listen: net.JoinHostPort(host, port)}
 	ip, err := netip.ParseAddr(host)
@@ -147,8 +151,25 @@ func demoAddress(listen string) (demoAt, error) {
 }
 
 func freeDemoAddress() (demoAt, error) {
-	var first error
-	for port := demoPort; port < demoPort+demoPorts; port++ {
+	listen, first, err := freeAddress(demoPort)
+	if err != nil {
+		return demoAt{}, fmt.Errorf("%w; name one with --listen", err)
+	}
+	at := demoAt{listen: listen, public: "http://" + listen}
+	if first != nil {
+		_, port, err := net.SplitHostPort(listen)
+		if err != nil {
+			return demoAt{}, fmt.Errorf("read the address %s: %w", listen, err)
+		}
+		at.moved = fmt.Sprintf("Port %d is taken; the demo is at port %s.", demoPort, port)
+	}
+	return at, nil
+}
+
+// freeAddress finds a free port on this machine, from one on. first is why it
+// is not that one.
+func freeAddress(from int) (listen string, first, err error) {
+	for port := from; port < from+demoPorts; port++ {
 		listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		if _, err := tryListen(listen); err != nil {
 			if first == nil {
@@ -156,13 +177,9 @@ func freeDemoAddress() (demoAt, error) {
 			}
 			continue
 		}
-		at := demoAt{listen: listen, public: "http://" + listen}
-		if first != nil {
-			at.moved = fmt.Sprintf("Port %d is taken; the demo is at port %d.", demoPort, port)
-		}
-		return at, nil
+		return listen, first, nil
 	}
-	return demoAt{}, fmt.Errorf("no port from %d to %d is free: %w; name one with --listen", demoPort, demoPort+demoPorts-1, first)
+	return "", first, fmt.Errorf("no port from %d to %d is free: %w", from, from+demoPorts-1, first)
 }
 
 // tryListen reports whether an address can be listened at, and the port that

@@ -12,6 +12,8 @@ import (
 	"github.com/greenroom-dev/greenroom/examples/live"
 	"github.com/greenroom-dev/greenroom/examples/live/load"
 	"github.com/greenroom-dev/greenroom/internal/config"
+
+	"github.com/greenroom-dev/greenroom/internal/command"
 )
 
 func TestJudge(t *testing.T) {
@@ -118,7 +120,7 @@ func TestDemoDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resolved, err := resolveFleet(docs.fleet)
+	resolved, err := resolveFleet(docs.fleet, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +136,7 @@ func TestDemoDocuments(t *testing.T) {
 			t.Errorf("%s has the environment %v", s.Name, s.First.Run.Env)
 		}
 	}
-	read, err := config.Read(docs.release)
+	read, err := config.Read(docs.release, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func TestDemoAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if at, err := demoAddress(l.Addr().String()); err == nil || exitCode(err) != BadInput || !strings.Contains(err.Error(), "choose another port") {
+	if at, err := demoAddress(l.Addr().String()); err == nil || command.ExitCode(err) != command.BadInput || !strings.Contains(err.Error(), "choose another port") {
 		t.Errorf("a port that is taken: %+v, %v", at, err)
 	}
 	if at, err := demoAddress("127.0.0.1:0"); err != nil || at.network || at.public != "http://"+at.listen || strings.HasSuffix(at.listen, ":0") {

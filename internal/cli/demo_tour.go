@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/command"
 	"github.com/greenroom-dev/greenroom/internal/pass"
 )
 
@@ -40,21 +41,24 @@ var errLeft = errors.New("the tour was left")
 // demoTour is the tour on a terminal; elsewhere its text, and the fleet at hand
 // until somebody ends it.
 func (a *app) demoTour(ctx context.Context, s *staged) error {
-	t := &tour{staged: s, a: a, out: a.env.Stdout}
+	t := &tour{staged: s, a: a, out: a.Env.Stdout}
 	t.welcome()
-	show := a.newProgress()
-	show.say("six services start")
+	show := a.NewProgress()
+	show.Say("six services start")
 	err := s.ready(ctx)
-	show.end()
+	show.End()
 	if err != nil {
 		return err
 	}
-	if !a.env.Terminal {
+	if err := t.showDashboard(ctx); err != nil {
+		return err
+	}
+	if !a.Env.Terminal {
 		t.tell()
 		<-ctx.Done()
 		return nil
 	}
-	t.answers = lines(a.env.Stdin)
+	t.answers = lines(a.Env.Stdin)
 	err = t.walk(ctx)
 	if t.traffic != nil {
 		err = errors.Join(err, t.traffic.end())
@@ -80,9 +84,19 @@ To try commands yourself, in another terminal:
 
 `, t.docs.fleet, t.docs.release)
 	if _, err := exec.LookPath("greenroom"); err != nil {
-		fmt.Fprintf(t.out, "  alias greenroom=%s\n", t.a.env.Executable)
+		fmt.Fprintf(t.out, "  alias greenroom=%s\n", t.a.Env.Executable)
 	}
 	fmt.Fprintf(t.out, "  export GREENROOM_STATE=%s\n  greenroom status --watch\n\n", t.state)
+}
+
+// showDashboard prints the link that logs a browser in, once.
+func (t *tour) showDashboard(ctx context.Context) error {
+	made, err := t.api.MakeLogin(ctx, client.MakeLogin{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "The same in a browser, on the dashboard. The link logs you in, once, within five\nminutes; greenroom dashboard makes another one:\n\n  %s\n\n", made.Link)
+	return nil
 }
 
 // steps are the stops of the tour, in order.
@@ -127,7 +141,7 @@ func (t *tour) steps() []step {
 
 // address is where the page is, for a phone too if one can get there.
 func (t *tour) address() string {
-	if !t.at.network || !t.a.env.Terminal {
+	if !t.at.network || !t.a.Env.Terminal {
 		return t.at.public
 	}
 	return t.at.public + "\n\n" + t.drawn(t.at.public)
@@ -139,7 +153,7 @@ func (t *tour) drawn(link string) string {
 	switch {
 	case err != nil:
 		return "There is no QR code: " + err.Error()
-	case columns > t.a.env.Width():
+	case columns > t.a.Env.Width():
 		return fmt.Sprintf("A terminal of %d columns would show it as a QR code too.", columns)
 	}
 	return strings.TrimSuffix(code, "\n")
@@ -159,7 +173,7 @@ func (t *tour) tell() {
 
 func (t *tour) head(i int, s step) {
 	title := fmt.Sprintf("%d/%d  %s", i+1, len(t.steps()), s.title)
-	if t.a.env.Terminal {
+	if t.a.Env.Terminal {
 		title = "\x1b[1m" + title + "\x1b[0m"
 	}
 	fmt.Fprintf(t.out, "%s\n%s\n", title, s.text)
@@ -204,7 +218,7 @@ func (t *tour) wait(ctx context.Context, ask string) error {
 		if t.traffic != nil {
 			line = t.traffic.String() + " · " + ask
 		}
-		fmt.Fprint(t.out, "\r\x1b[K"+fit(line, t.a.env.Width())+" ")
+		fmt.Fprint(t.out, "\r\x1b[K"+command.Fit(line, t.a.Env.Width())+" ")
 	}
 	if show(); t.traffic == nil {
 		tick.Stop()
@@ -278,10 +292,10 @@ func (t *tour) settled(ctx context.Context) error {
 	if _, err := t.api.Settle(ctx, demoRelease, client.Asked{}); err != nil {
 		return err
 	}
-	show := t.a.newProgress()
-	show.say("version 1 drains: it ends what is under way, streams too, and stops")
+	show := t.a.NewProgress()
+	show.Say("version 1 drains: it ends what is under way, streams too, and stops")
 	err := t.phase(ctx, "Settled")
-	show.end()
+	show.End()
 	if err == nil {
 		fmt.Fprintf(t.out, "r2 is Settled after %s.\n", time.Since(began).Round(100*time.Millisecond))
 	}
@@ -293,6 +307,7 @@ func (t *tour) told(done client.Changed, began time.Time, err error) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "%s It took %s.\n", sentence(done.Message), time.Since(began).Round(100*time.Microsecond))
+	message := strings.ReplaceAll(command.Sentence(done.Message), "; ", ";\n") // lines fit into 80 columns
+	fmt.Fprintf(t.out, "%s\nIt took %s.\n", message, time.Since(began).Round(100*time.Microsecond))
 	return nil
 }

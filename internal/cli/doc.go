@@ -1,10 +1,12 @@
-// Package cli is greenroom's command line.
+// Package cli is the command line of greenroom, the embedded engine.
 //
-// It owns flags, what is printed, what is asked, and exit codes. Everything
-// that a running greenroom does is asked for over its API by the client
-// package; only up, demo and the hidden commands that re-execute the program
-// build an app of their own. It must not import the gateway, a platform or the
-// state machine for anything but that.
+// What both engines' command lines have in common is in package command; this
+// one owns where the server is (a unix socket, or a URL and a token) and the
+// commands that only a greenroom on one machine has: init, check, up, down,
+// demo, token, and how a release is opened from a document. Only up, demo and
+// the hidden commands that re-execute the program build an app of their own;
+// it must not import the gateway, a platform or the state machine for anything
+// but that, and nothing of Kubernetes.
 //
 // Start at Main; commands are in files by their noun.
 package cli

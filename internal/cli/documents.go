@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/command"
 	"github.com/greenroom-dev/greenroom/internal/config"
 )
 
 func (a *app) initCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "init", Short: "Write a first greenroom.yaml for the services in this folder", Args: noArgs,
+		Use: "init", Short: "Write a first greenroom.yaml for the services in this folder", Args: command.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			dir, err := os.Getwd()
 			if err != nil {
@@ -23,10 +24,14 @@ func (a *app) initCommand() *cobra.Command {
 			}
 			first, err := config.Init(dir)
 			if err != nil {
-				return &usageError{err}
+				return &command.UsageError{Err: err}
 			}
-			return a.print(first, func(w io.Writer) {
-				fmt.Fprintf(w, "Wrote %s with %s.\n", first.Path, strings.Join(first.Services, ", "))
+			return a.Print(first, func(w io.Writer) {
+				if first.Example {
+					fmt.Fprintf(w, "Found no executables in ./bin and no programs in ./cmd. Wrote %s with an example service, web, at 127.0.0.1:3000: put your own there first.\n", first.Path)
+				} else {
+					fmt.Fprintf(w, "Wrote %s with %s.\n", first.Path, strings.Join(first.Services, ", "))
+				}
 				for _, p := range first.Build {
 					fmt.Fprintf(w, "Build first:  go build -o bin/ %s\n", p)
 				}
@@ -39,68 +44,29 @@ func (a *app) initCommand() *cobra.Command {
 func (a *app) checkCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "check -f FILE", Short: "Check documents without running anything", Args: noArgs,
+		Use: "check -f FILE", Short: "Check documents without running anything", Args: command.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if file == "" {
-				return badInput("name the document with -f")
+				return command.BadInputf("name the document with -f")
 			}
-			docs, err := config.Read(file)
+			docs, err := config.Read(file, a.Env.Stdin)
 			if err != nil {
-				return &usageError{err}
+				return &command.UsageError{Err: err}
 			}
 			if err := config.Check(docs); err != nil {
-				return &usageError{err}
+				return &command.UsageError{Err: err}
 			}
-			return a.print(map[string]bool{"ok": true}, func(w io.Writer) { fmt.Fprintf(w, "%s is right.\n", file) })
+			return a.Print(map[string]bool{"ok": true}, func(w io.Writer) { fmt.Fprintf(w, "%s is right.\n", file) })
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "document; - for standard input")
 	return cmd
 }
 
-func (a *app) fleetCommand() *cobra.Command {
-	return group(&cobra.Command{Use: "fleet", Short: "Show the fleet that runs, compare it with a file, and apply one"},
-		a.fleetShow(), a.fleetExport(), a.fleetDiff(), a.fleetApply())
-}
-
-func (a *app) fleetShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show", Short: "Show the fleet's routes, its services and what serves", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, s, err := a.statusOf(cmd.Context())
-			if err != nil {
-				return err
-			}
-			f, err := api.Fleet(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(f, func(w io.Writer) { printFleet(w, f, s) })
-		},
-	}
-}
-
-func (a *app) fleetExport() *cobra.Command {
-	return &cobra.Command{
-		Use: "export", Short: "Write a Fleet document that would start what serves now", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := a.client()
-			if err != nil {
-				return err
-			}
-			f, err := api.Fleet(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(f, func(w io.Writer) { fmt.Fprint(w, f.Document) })
-		},
-	}
-}
-
 func (a *app) fleetDiff() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "diff -f FILE", Short: "Show what a Fleet document would change", Args: noArgs,
+		Use: "diff -f FILE", Short: "Show what a Fleet document would change", Args: command.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := a.applyFleet(cmd.Context(), file, client.FleetApply{Asked: client.Asked{DryRun: true}}, a.printFleetChange)
 			return err
@@ -113,42 +79,42 @@ func (a *app) fleetDiff() *cobra.Command {
 func (a *app) fleetApply() *cobra.Command {
 	var file string
 	var adopt bool
-	var c changing
+	var c command.Changing
 	cmd := &cobra.Command{
-		Use: "apply -f FILE", Short: "Apply a Fleet document to the fleet that runs", Args: noArgs,
+		Use: "apply -f FILE", Short: "Apply a Fleet document to the fleet that runs", Args: command.NoArgs,
 		Long: `Applies what may change while a fleet runs: routes, health, drain, replicas,
 services that join or leave. A Fleet's versions are only the first: changed ones
 are refused, since they are brought by a release; --adopt opens one that goes
 live at once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.mayAsk(&c, "fleet apply"); err != nil {
+			if err := a.MayAsk(&c, "fleet apply"); err != nil {
 				return err
 			}
-			if !c.yes && !c.dryRun {
+			if !c.Yes && !c.DryRun {
 				would, err := a.applyFleet(cmd.Context(), file, client.FleetApply{Asked: client.Asked{DryRun: true}, Adopt: adopt},
-					func(c client.FleetChange) error { printFleetChange(a.screen(a.env.Stderr), c); return nil })
+					func(c client.FleetChange) error { command.PrintFleetChange(a.Screen(a.Env.Stderr), c); return nil })
 				if err != nil || len(would.Applied)+len(would.Versions) == 0 {
 					return err
 				}
-				if err := a.confirm(cmd.Context(), &c, "Apply this?"); err != nil {
+				if err := a.Confirm(cmd.Context(), &c, "Apply this?"); err != nil {
 					return err
 				}
 			}
-			_, err := a.applyFleet(cmd.Context(), file, client.FleetApply{Asked: c.asked(), Adopt: adopt}, a.printFleetChange)
+			_, err := a.applyFleet(cmd.Context(), file, client.FleetApply{Asked: c.Asked(), Adopt: adopt}, a.printFleetChange)
 			return err
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "Fleet document; - for standard input")
 	cmd.Flags().BoolVar(&adopt, "adopt", false, "release versions that the document changes, to go live at once")
-	c.register(cmd, true)
+	c.Register(cmd, true)
 	return cmd
 }
 
 func (a *app) applyFleet(ctx context.Context, file string, in client.FleetApply, show func(client.FleetChange) error) (client.FleetChange, error) {
 	if file == "" {
-		return client.FleetChange{}, badInput("name the document with -f")
+		return client.FleetChange{}, command.BadInputf("name the document with -f")
 	}
-	api, err := a.client()
+	api, err := a.Connection.Client(ctx)
 	if err != nil {
 		return client.FleetChange{}, err
 	}
@@ -163,19 +129,5 @@ func (a *app) applyFleet(ctx context.Context, file string, in client.FleetApply,
 }
 
 func (a *app) printFleetChange(c client.FleetChange) error {
-	return a.print(c, func(w io.Writer) { printFleetChange(w, c) })
-}
-
-func printFleetChange(w io.Writer, c client.FleetChange) {
-	for _, line := range c.Applied {
-		fmt.Fprintln(w, line)
-	}
-	printVersions(w, c.Versions)
-	if len(c.Versions) > 0 && c.Release == "" {
-		fmt.Fprintln(w, "Changed versions are brought by a release (greenroom release open), or by --adopt.")
-	}
-	for _, line := range c.Behind {
-		fmt.Fprintln(w, line)
-	}
-	fmt.Fprintln(w, sentence(c.Message))
+	return a.Print(c, func(w io.Writer) { command.PrintFleetChange(w, c) })
 }

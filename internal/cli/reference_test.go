@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+
+	"github.com/greenroom-dev/greenroom/internal/command"
+	"github.com/greenroom-dev/greenroom/internal/command/commandtest"
 )
 
 const referenceHead = `<!-- Generated from the commands by go generate ./internal/cli; change them instead. -->
@@ -60,24 +62,13 @@ Commands that ask first (` + "`promote`, `rollback`, `release settle`, `release 
 
 // TestReferenceUpToDate holds docs/cli.md to the commands.
 func TestReferenceUpToDate(t *testing.T) {
-	var b bytes.Buffer
-	b.WriteString(referenceHead)
-	a := &app{env: &Env{Getenv: func(string) string { return "" }}}
+	a := newApp(&command.Env{Getenv: func(string) string { return "" }})
 	root := a.root()
 	root.InitDefaultCompletionCmd()
-	b.WriteString("\n## Flags of every command\n\n")
-	writeFlags(&b, root.PersistentFlags())
-	for _, group := range root.Groups() {
-		fmt.Fprintf(&b, "\n## %s\n", strings.TrimSuffix(group.Title, ":"))
-		for _, cmd := range root.Commands() {
-			if cmd.GroupID == group.ID && cmd.Name() != "completion" {
-				writeCommand(&b, cmd)
-			}
-		}
-	}
+	got := append([]byte(referenceHead), commandtest.Reference(root, "completion")...)
 	file := filepath.Join("..", "..", "docs", "cli.md")
 	if *update {
-		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,58 +76,14 @@ func TestReferenceUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(b.Bytes(), want) {
+	if !bytes.Equal(got, want) {
 		t.Error("docs/cli.md is not what the commands say; run go generate ./internal/cli")
 	}
 }
 
-func writeCommand(b *bytes.Buffer, cmd *cobra.Command) {
-	if cmd.Hidden {
-		return
-	}
-	if cmd.HasSubCommands() {
-		for _, sub := range cmd.Commands() {
-			writeCommand(b, sub)
-		}
-		return
-	}
-	fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n\n", cmd.CommandPath(), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
-	text := cmd.Long
-	if text == "" {
-		text = cmd.Short + "."
-	}
-	b.WriteString(text + "\n\n")
-	if cmd.Example != "" {
-		fmt.Fprintf(b, "```\n%s\n```\n\n", cmd.Example)
-	}
-	writeFlags(b, cmd.LocalNonPersistentFlags())
-}
-
-func writeFlags(b *bytes.Buffer, flags *pflag.FlagSet) {
-	first := true
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Hidden || f.Name == "help" {
-			return
-		}
-		if first {
-			b.WriteString("| flag | |\n|-|-|\n")
-		}
-		first = false
-		name := "`--" + f.Name + "`"
-		if f.Shorthand != "" {
-			name = "`-" + f.Shorthand + "`, " + name
-		}
-		text := strings.ReplaceAll(f.Usage, "|", "\\|")
-		if d := f.DefValue; d != "" && d != "false" && d != "[]" && d != "0" {
-			text += " (`" + d + "`)"
-		}
-		fmt.Fprintf(b, "| %s | %s |\n", name, text)
-	})
-}
-
 // TestHelp holds every command's help to the words that it is meant to have.
 func TestHelp(t *testing.T) {
-	a := &app{env: &Env{Getenv: func(string) string { return "" }}}
+	a := newApp(&command.Env{Getenv: func(string) string { return "" }})
 	root := a.root()
 	var b bytes.Buffer
 	root.SetOut(&b)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/client"
 	greenroom "github.com/greenroom-dev/greenroom/internal/app"
+	"github.com/greenroom-dev/greenroom/internal/command"
 	"github.com/greenroom-dev/greenroom/internal/config"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway/edge"
@@ -49,9 +50,9 @@ and goes on without a restart.
 
 Request lines go to standard output, by the budget of spec.edge.accessLog;
 everything else to standard error. With -o json both are JSON.`,
-		Args: noArgs,
+		Args: command.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			state, err := a.stateFolder()
+			state, err := a.where.stateFolder()
 			if err != nil {
 				return err
 			}
@@ -59,13 +60,16 @@ everything else to standard error. With -o json both are JSON.`,
 			if err != nil {
 				return err
 			}
-			show := a.newProgress()
+			show := a.NewProgress()
 			return a.run(cmd.Context(), serving{
-				state: state, fleet: f, adopt: adopt, log: a.newLog(logFormat, show.beside(a.env.Stderr)),
-				accessLog: show.beside(a.env.Stdout), // which up has no other use for
+				state: state, fleet: f, adopt: adopt, log: a.newLog(logFormat, show.Beside(a.Env.Stderr)),
+				accessLog: show.Beside(a.Env.Stdout), // which up has no other use for
 				ready: func(api *client.Client, g *greenroom.App) error {
-					if !a.json() {
-						show.tell("The edge answers at %s. Look: greenroom status%s", g.EdgeURL(), a.stateFlag())
+					if !a.JSON() {
+						show.Tell("The edge answers at %s. Look: greenroom status%s", g.EdgeURL(), a.stateFlag())
+						if at := g.DashboardURL(); at != "" {
+							show.Tell("The dashboard is at %s. Log in: greenroom dashboard%s", at, a.stateFlag())
+						}
 						a.showStart(cmd.Context(), api, show)
 					}
 					return nil
@@ -76,16 +80,16 @@ everything else to standard error. With -o json both are JSON.`,
 	cmd.Flags().StringVarP(&file, "file", "f", "", "Fleet document; - for standard input")
 	cmd.Flags().BoolVar(&adopt, "adopt", false, "release versions that the document changes, to go live at once")
 	cmd.Flags().StringVar(&logFormat, "log", "text", "how greenroom logs to standard error: text or json")
-	words(cmd, "log", "text", "json")
+	command.Words(cmd, "log", "text", "json")
 	return cmd
 }
 
 // stateFlag is what other commands need to find this greenroom.
 func (a *app) stateFlag() string {
-	if a.state == "" || a.env.Getenv("GREENROOM_STATE") == a.state {
+	if a.where.state == "" || a.Env.Getenv("GREENROOM_STATE") == a.where.state {
 		return ""
 	}
-	return " --state " + a.state
+	return " --state " + a.where.state
 }
 
 // fleetOf reads the Fleet document; nil without one. A document that is not
@@ -95,34 +99,34 @@ func (a *app) fleetOf(file, state string) (*fleet.Fleet, error) {
 	if file == "" {
 		return nil, nil
 	}
-	f, err := resolveFleet(file)
+	f, err := resolveFleet(file, a.Env.Stdin)
 	if err == nil {
 		return &f, nil
 	}
 	if _, known := os.Stat(filepath.Join(state, "greenroom.db")); known != nil {
 		return nil, err
 	}
-	a.note("greenroom: %s\n\nThe document is not applied; the fleet runs as it was last applied.", err)
+	a.Note("greenroom: %s\n\nThe document is not applied; the fleet runs as it was last applied.", err)
 	return nil, nil
 }
 
-func resolveFleet(file string) (fleet.Fleet, error) {
-	docs, err := config.Read(file)
+func resolveFleet(file string, stdin io.Reader) (fleet.Fleet, error) {
+	docs, err := config.Read(file, stdin)
 	if err != nil {
-		return fleet.Fleet{}, &usageError{err}
+		return fleet.Fleet{}, &command.UsageError{Err: err}
 	}
 	if docs.Fleet == nil {
-		return fleet.Fleet{}, badInput("%s holds no Fleet document; a Release is opened by greenroom release open -f", file)
+		return fleet.Fleet{}, command.BadInputf("%s holds no Fleet document; a Release is opened by greenroom release open -f", file)
 	}
 	f, err := config.ResolveFleet(*docs.Fleet)
 	if err != nil {
-		return fleet.Fleet{}, &usageError{err}
+		return fleet.Fleet{}, &command.UsageError{Err: err}
 	}
 	return f, nil
 }
 
 func (a *app) newLog(format string, w io.Writer) *slog.Logger {
-	if format == "json" || a.json() {
+	if format == "json" || a.JSON() {
 		return slog.New(slog.NewJSONHandler(w, nil))
 	}
 	return slog.New(slog.NewTextHandler(w, nil))
@@ -130,23 +134,23 @@ func (a *app) newLog(format string, w io.Writer) *slog.Logger {
 
 // showStart shows what does not serve yet until everything does, and names
 // what will not by itself.
-func (a *app) showStart(ctx context.Context, api *client.Client, show *progress) {
-	defer show.end()
+func (a *app) showStart(ctx context.Context, api *client.Client, show *command.Progress) {
+	defer show.End()
 	told := map[string]bool{}
 	_ = api.FollowStatus(ctx, func(s client.Status) error { // its end is greenroom's
 		waiting, failed := notServing(s)
 		for _, text := range failed {
 			if !told[text] {
 				told[text] = true
-				show.tell("%s", text)
+				show.Tell("%s", text)
 			}
 		}
 		if len(waiting)+len(failed) == 0 {
-			show.tell("Every service is ready.")
+			show.Tell("Every service is ready.")
 			return errEnough
 		}
 		if len(waiting) > 0 {
-			show.say("waiting for " + strings.Join(waiting, ", "))
+			show.Say("waiting for " + strings.Join(waiting, ", "))
 		}
 		return nil
 	})
@@ -188,15 +192,19 @@ func (a *app) run(ctx context.Context, s serving) error {
 	if err != nil {
 		return err
 	}
-	g, err := greenroom.New(greenroom.Options{
-		State: s.state, Fleet: s.fleet, Adopt: s.adopt, Shim: []string{a.env.Executable, shimCommand},
-		Version: a.env.Version, Who: who(), Log: s.log, AccessLog: s.accessLog, Listeners: listeners, Now: time.Now,
-	})
+	options := greenroom.Options{
+		State: s.state, Fleet: s.fleet, Adopt: s.adopt, Shim: []string{a.Env.Executable, shimCommand},
+		Version: a.Env.Version, Who: who(), Log: s.log, AccessLog: s.accessLog, Listeners: listeners, Now: time.Now,
+	}
+	for _, change := range a.change {
+		change(&options)
+	}
+	g, err := greenroom.New(options)
 	switch {
 	case errors.Is(err, greenroom.ErrNoFleet):
-		return &usageError{err}
+		return &command.UsageError{Err: err}
 	case errors.Is(err, local.ErrInUse), errors.Is(err, store.ErrInUse):
-		return &codedError{err, Refused}
+		return &command.CodedError{Err: err, Code: command.Refused}
 	case err != nil:
 		return err
 	}
@@ -205,7 +213,7 @@ func (a *app) run(ctx context.Context, s serving) error {
 		return errors.Join(err, g.Stop(ctx, false))
 	}
 	for _, n := range notes {
-		a.note("%s", n)
+		a.Note("%s", n)
 	}
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // says nothing where no service manager asks
 	ended := make(chan error, 1)
@@ -229,9 +237,9 @@ func (a *app) run(ctx context.Context, s serving) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
 	if leave {
-		a.note("greenroom ends; the services run on until the next greenroom up.")
+		a.Note("greenroom ends; the services run on until the next greenroom up.")
 	} else {
-		a.note("The fleet drains and stops.")
+		a.Note("The fleet drains and stops.")
 	}
 	return errors.Join(failed, g.Stop(stop, leave))
 }
@@ -267,18 +275,18 @@ func who() string {
 }
 
 func (a *app) downCommand() *cobra.Command {
-	var c changing
-	var w waiting
+	var c command.Changing
+	var w command.Waiting
 	var leave bool
 	cmd := &cobra.Command{
-		Use: "down", Short: "End a greenroom that runs: services drain and stop", Args: noArgs,
+		Use: "down", Short: "End a greenroom that runs: services drain and stop", Args: command.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.mayAsk(&c, "down"); err != nil {
+			if err := a.MayAsk(&c, "down"); err != nil {
 				return err
 			}
-			api, s, err := a.statusOf(cmd.Context())
-			if errors.Is(err, client.ErrUnreachable) && a.server == "" {
-				return a.print(client.Changed{Message: "no greenroom runs here"}, func(w io.Writer) { fmt.Fprintln(w, "No greenroom runs here.") })
+			api, s, err := a.StatusOf(cmd.Context())
+			if errors.Is(err, client.ErrUnreachable) && a.where.server == "" {
+				return a.Print(client.Changed{Message: "No greenroom runs here"}, func(w io.Writer) { fmt.Fprintln(w, "No greenroom runs here.") })
 			}
 			if err != nil {
 				return err
@@ -287,21 +295,21 @@ func (a *app) downCommand() *cobra.Command {
 			if leave {
 				question = fmt.Sprintf("The fleet %s stops answering; its services run on until greenroom is started again. End it?", s.Fleet)
 			}
-			if err := a.confirm(cmd.Context(), &c, question); err != nil {
+			if err := a.Confirm(cmd.Context(), &c, question); err != nil {
 				return err
 			}
-			if err := api.Shutdown(cmd.Context(), client.Shutdown{Asked: c.asked(), LeaveServices: leave}); err != nil {
+			if err := api.Shutdown(cmd.Context(), client.Shutdown{Asked: c.Asked(), LeaveServices: leave}); err != nil {
 				return err
 			}
-			done := client.Changed{Changed: !c.dryRun, Message: "greenroom ends", Serving: s.Serving}
-			if c.dryRun {
-				done.Message = "the fleet " + s.Fleet + " would stop answering, and its services would stop"
+			done := client.Changed{Changed: !c.DryRun, Message: "greenroom ends", Serving: s.Serving}
+			if c.DryRun {
+				done.Message = "The fleet " + s.Fleet + " would stop answering, and its services would stop"
 				if leave {
-					done.Message = "the fleet " + s.Fleet + " would stop answering; its services would run on"
+					done.Message = "The fleet " + s.Fleet + " would stop answering; its services would run on"
 				}
 			}
-			if c.dryRun || w.noWait {
-				return a.printChanged(done)
+			if c.DryRun || w.NoWait {
+				return a.PrintChanged(done)
 			}
 			if err := a.awaitEnd(cmd.Context(), api, w); err != nil {
 				return err
@@ -310,29 +318,29 @@ func (a *app) downCommand() *cobra.Command {
 			if leave {
 				done.Message += "; its services run on until it is started again"
 			}
-			return a.printChanged(done)
+			return a.PrintChanged(done)
 		},
 	}
 	cmd.Flags().BoolVar(&leave, "leave-services", false, "services run on, for the next greenroom up to adopt")
-	c.register(cmd, true)
-	w.register(cmd)
+	c.Register(cmd, true)
+	w.Register(cmd)
 	return cmd
 }
 
 // awaitEnd waits until no server answers.
-func (a *app) awaitEnd(ctx context.Context, api *client.Client, w waiting) error {
-	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+func (a *app) awaitEnd(ctx context.Context, api *client.Client, w command.Waiting) error {
+	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
-	show := a.newProgress()
-	defer show.end()
-	show.say("waiting for greenroom to end")
+	show := a.NewProgress()
+	defer show.End()
+	show.Say("waiting for greenroom to end")
 	for {
 		err := api.FollowStatus(ctx, func(client.Status) error { return nil })
 		switch {
 		case errors.Is(err, client.ErrUnreachable):
 			return nil
 		case ctx.Err() != nil:
-			return &codedError{fmt.Errorf("greenroom still runs after %s; it goes on ending", w.timeout), TimedOut}
+			return &command.CodedError{Err: fmt.Errorf("greenroom still runs after %s; it goes on ending", w.Timeout), Code: command.TimedOut}
 		}
 		select {
 		case <-ctx.Done():
@@ -340,3 +348,6 @@ func (a *app) awaitEnd(ctx context.Context, api *client.Client, w waiting) error
 		}
 	}
 }
+
+// errEnough ends a stream, or a run, whose end has been seen.
+var errEnough = errors.New("enough")

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"bytes"
@@ -14,12 +14,13 @@ import (
 	"github.com/greenroom-dev/greenroom/client"
 )
 
-func (a *app) statusCommand() *cobra.Command {
+// StatusCommand shows what serves.
+func (a *App) StatusCommand() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show what serves, every version and every release", Args: noArgs,
+		Use: "status", Short: "Show what serves, every version and every release", Args: NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := a.client()
+			api, err := a.Connection.Client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -30,7 +31,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(s, func(w io.Writer) { printStatus(w, s) })
+			return a.Print(s, func(w io.Writer) { printStatus(w, s) })
 		},
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on showing it until interrupted; with -o json a line for each change")
@@ -39,7 +40,7 @@ func (a *app) statusCommand() *cobra.Command {
 
 // watchStatus shows the status whenever it changes; when the server goes away
 // it says so and waits for it to come back.
-func (a *app) watchStatus(ctx context.Context, api *client.Client) error {
+func (a *App) watchStatus(ctx context.Context, api *client.Client) error {
 	reached := false
 	for {
 		err := api.FollowStatus(ctx, func(s client.Status) error {
@@ -52,7 +53,7 @@ func (a *app) watchStatus(ctx context.Context, api *client.Client) error {
 		case !reached, !errors.Is(err, client.ErrCut) && !errors.Is(err, client.ErrUnreachable):
 			return err
 		}
-		a.note("greenroom does not answer; waiting for it")
+		a.Note("greenroom does not answer; waiting for it")
 		select {
 		case <-ctx.Done():
 			return nil
@@ -61,21 +62,21 @@ func (a *app) watchStatus(ctx context.Context, api *client.Client) error {
 	}
 }
 
-func (a *app) showWatched(s client.Status) error {
-	if a.json() {
-		return a.printLine(s)
+func (a *App) showWatched(s client.Status) error {
+	if a.JSON() {
+		return a.PrintLine(s)
 	}
 	var b bytes.Buffer
-	printStatus(a.screen(&b), s)
-	if !a.env.Terminal {
-		_, err := fmt.Fprintf(a.env.Stdout, "%s\n", b.String())
+	printStatus(a.Screen(&b), s)
+	if !a.Env.Terminal {
+		_, err := fmt.Fprintf(a.Env.Stdout, "%s\n", b.String())
 		return err
 	}
 	var screen strings.Builder
 	screen.WriteString("\033[H\033[2J")
 	for line := range strings.Lines(b.String()) {
-		screen.WriteString(fit(strings.TrimSuffix(line, "\n"), a.env.Width()) + "\n")
+		screen.WriteString(Fit(strings.TrimSuffix(line, "\n"), a.Env.Width()) + "\n")
 	}
-	_, err := io.WriteString(a.env.Stdout, screen.String())
+	_, err := io.WriteString(a.Env.Stdout, screen.String())
 	return err
 }

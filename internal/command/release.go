@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"context"
@@ -12,16 +12,18 @@ import (
 	"github.com/greenroom-dev/greenroom/client"
 )
 
-func (a *app) releaseCommand() *cobra.Command {
-	return group(&cobra.Command{Use: "release", Short: "Open releases, look at them, and bring them to their end"},
-		a.releaseOpen(), a.releaseList(), a.releaseShow(), a.releaseDiff(), a.releaseRebase(),
-		a.releaseVerify(), a.promoteCommand(), a.rollbackCommand(), a.releaseRevert(), a.releaseSettle(), a.releaseAbort())
+// ReleaseCommand holds the commands of releases. How one is opened is the
+// program's business.
+func (a *App) ReleaseCommand(open *cobra.Command) *cobra.Command {
+	return Group(&cobra.Command{Use: "release", Short: "Open releases, look at them, and bring them to their end"},
+		open, a.releaseList(), a.releaseShow(), a.releaseDiff(), a.releaseRebase(),
+		a.releaseVerify(), a.releaseCheck(), a.releaseApprove(), a.PromoteCommand(), a.RollbackCommand(), a.releaseRevert(), a.releaseSettle(), a.releaseAbort())
 }
 
-// printChanged tells what a changing request did.
-func (a *app) printChanged(c client.Changed) error {
-	return a.print(c, func(w io.Writer) {
-		fmt.Fprintln(w, sentence(c.Message))
+// PrintChanged tells what a changing request did.
+func (a *App) PrintChanged(c client.Changed) error {
+	return a.Print(c, func(w io.Writer) {
+		fmt.Fprintln(w, Sentence(c.Message))
 		for _, n := range c.Notes {
 			fmt.Fprintln(w, "Note: "+n)
 		}
@@ -29,14 +31,15 @@ func (a *app) printChanged(c client.Changed) error {
 }
 
 // told tells what a changing request did, or returns why it failed.
-func (a *app) told(c client.Changed, err error) error {
+func (a *App) told(c client.Changed, err error) error {
 	if err != nil {
 		return err
 	}
-	return a.printChanged(c)
+	return a.PrintChanged(c)
 }
 
-func sentence(s string) string {
+// Sentence ends what is said with a period.
+func Sentence(s string) string {
 	if s == "" || strings.HasSuffix(s, ".") {
 		return s
 	}
@@ -45,8 +48,8 @@ func sentence(s string) string {
 
 // pick asks for the status and returns, with the client, the release in it that
 // a command means: the one named, or the only one that fits.
-func (a *app) pick(ctx context.Context, args []string, what string, fits fitting) (*client.Client, client.Status, client.Release, error) {
-	api, s, err := a.statusOf(ctx)
+func (a *App) pick(ctx context.Context, args []string, what string, fits fitting) (*client.Client, client.Status, client.Release, error) {
+	api, s, err := a.StatusOf(ctx)
 	if err != nil {
 		return nil, s, client.Release{}, err
 	}
@@ -59,7 +62,7 @@ func meant(s client.Status, args []string, what string, fits fitting) (client.Re
 	if len(args) == 1 {
 		i := slices.IndexFunc(s.Releases, func(r client.Release) bool { return r.Name == args[0] })
 		if i < 0 {
-			return client.Release{}, badInput("there is no release %s; greenroom release list shows those there are", args[0])
+			return client.Release{}, BadInputf("there is no release %s; greenroom release list shows those there are", args[0])
 		}
 		return s.Releases[i], nil
 	}
@@ -74,9 +77,9 @@ func meant(s client.Status, args []string, what string, fits fitting) (client.Re
 	case 1:
 		return found[0], nil
 	case 0:
-		return client.Release{}, &codedError{fmt.Errorf("there is no release to %s; greenroom release list shows those there are", what), Refused}
+		return client.Release{}, &CodedError{fmt.Errorf("there is no release to %s; greenroom release list shows those there are", what), Refused}
 	}
-	return client.Release{}, badInput("several releases fit: %s; name the one to %s", strings.Join(names, ", "), what)
+	return client.Release{}, BadInputf("several releases fit: %s; name the one to %s", strings.Join(names, ", "), what)
 }
 
 // fitting says whether a command that names no release can mean this one.
@@ -86,9 +89,9 @@ func inPhase(phases ...string) fitting {
 	return func(_ client.Status, r client.Release) bool { return slices.Contains(phases, r.Phase) }
 }
 
-// statusOf asks for the status and returns it with the client.
-func (a *app) statusOf(ctx context.Context) (*client.Client, client.Status, error) {
-	api, err := a.client()
+// StatusOf asks for the status and returns it with the client.
+func (a *App) StatusOf(ctx context.Context) (*client.Client, client.Status, error) {
+	api, err := a.Connection.Client(ctx)
 	if err != nil {
 		return nil, client.Status{}, err
 	}
@@ -96,15 +99,15 @@ func (a *app) statusOf(ctx context.Context) (*client.Client, client.Status, erro
 	return api, s, err
 }
 
-func (a *app) releaseList() *cobra.Command {
+func (a *App) releaseList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List releases, the latest first", Args: noArgs,
+		Use: "list", Aliases: []string{"ls"}, Short: "List releases, the latest first", Args: NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, s, err := a.statusOf(cmd.Context())
+			_, s, err := a.StatusOf(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return a.print(s.Releases, func(w io.Writer) {
+			return a.Print(s.Releases, func(w io.Writer) {
 				printServing(w, s)
 				fmt.Fprintln(w)
 				printReleases(w, s)
@@ -113,17 +116,17 @@ func (a *app) releaseList() *cobra.Command {
 	}
 }
 
-func (a *app) releaseShow() *cobra.Command {
+func (a *App) releaseShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show [NAME]", Short: "Show one release: what it changes, what it waits for, what speaks against promoting it",
-		Args:              oneName,
-		ValidArgsFunction: a.releases(),
+		Args:              OneName,
+		ValidArgsFunction: a.Releases(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, s, r, err := a.pick(cmd.Context(), args, "show", inPhase("Preparing", "Previewing", "Canary", "Live", "Settling", "Failed"))
 			if err != nil {
 				return err
 			}
-			return a.print(r, func(w io.Writer) {
+			return a.Print(r, func(w io.Writer) {
 				printServing(w, s)
 				printRelease(w, r, s.Now)
 			})
@@ -131,16 +134,16 @@ func (a *app) releaseShow() *cobra.Command {
 	}
 }
 
-func (a *app) releaseDiff() *cobra.Command {
+func (a *App) releaseDiff() *cobra.Command {
 	return &cobra.Command{
-		Use: "diff [NAME]", Short: "Show what a release changes of what serves", Args: oneName,
-		ValidArgsFunction: a.releases(),
+		Use: "diff [NAME]", Short: "Show what a release changes of what serves", Args: OneName,
+		ValidArgsFunction: a.Releases(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, s, r, err := a.pick(cmd.Context(), args, "compare", inPhase("Preparing", "Previewing", "Canary", "Live", "Failed"))
 			if err != nil {
 				return err
 			}
-			return a.print(r.Changes, func(w io.Writer) {
+			return a.Print(r.Changes, func(w io.Writer) {
 				printServing(w, s)
 				fmt.Fprintln(w)
 				printDiff(w, r)
@@ -149,56 +152,56 @@ func (a *app) releaseDiff() *cobra.Command {
 	}
 }
 
-func (a *app) releaseRebase() *cobra.Command {
-	var c changing
-	var w waiting
+func (a *App) releaseRebase() *cobra.Command {
+	var c Changing
+	var w Waiting
 	cmd := &cobra.Command{
-		Use: "rebase [NAME]", Short: "Build a release upon what serves now", Args: oneName,
-		ValidArgsFunction: a.releases("Preparing", "Previewing", "Failed"),
+		Use: "rebase [NAME]", Short: "Build a release upon what serves now", Args: OneName,
+		ValidArgsFunction: a.Releases("Preparing", "Previewing", "Failed"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, _, r, err := a.pick(cmd.Context(), args, "rebase", inPhase("Preparing", "Previewing", "Failed"))
 			if err != nil {
 				return err
 			}
-			done, err := api.Rebase(cmd.Context(), r.Name, c.asked())
-			if err != nil || c.dryRun || w.noWait {
+			done, err := api.Rebase(cmd.Context(), r.Name, c.Asked())
+			if err != nil || c.DryRun || w.NoWait {
 				return a.told(done, err)
 			}
-			r, err = a.awaitPreview(cmd.Context(), api, r.Name, w)
+			r, err = a.AwaitPreview(cmd.Context(), api, r.Name, w)
 			done.Release = &r
 			return a.told(done, err)
 		},
 	}
-	c.register(cmd, false)
-	w.register(cmd)
+	c.Register(cmd, false)
+	w.Register(cmd)
 	return cmd
 }
 
-func (a *app) releaseVerify() *cobra.Command {
-	var c changing
-	var w waiting
+func (a *App) releaseVerify() *cobra.Command {
+	var c Changing
+	var w Waiting
 	var moment string
 	cmd := &cobra.Command{
-		Use: "verify [NAME]", Short: "Run a release's verify hooks again, or others that failed", Args: oneName,
-		ValidArgsFunction: a.releases("Previewing", "Settling"),
+		Use: "verify [NAME]", Short: "Run a release's verify hooks again, or others that failed", Args: OneName,
+		ValidArgsFunction: a.Releases("Previewing", "Settling"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, _, r, err := a.pick(cmd.Context(), args, "verify", inPhase("Previewing"))
 			if err != nil {
 				return err
 			}
-			done, err := api.Verify(cmd.Context(), r.Name, client.Verify{Asked: c.asked(), Moment: moment})
-			if err != nil || c.dryRun || w.noWait {
+			done, err := api.Verify(cmd.Context(), r.Name, client.Verify{Asked: c.Asked(), Moment: moment})
+			none := done.Release != nil && !slices.ContainsFunc(done.Release.Hooks, func(h client.Hook) bool { return h.Moment == moment })
+			if err != nil || c.DryRun || w.NoWait || none {
 				return a.told(done, err)
 			}
 			r, err = a.await(cmd.Context(), api, r.Name, w, func(r client.Release) (bool, error) { return hooksOver(r, moment) })
-			done.Release, done.Message = &r, fmt.Sprintf("the %s hooks of %s passed", moment, r.Name)
+			done.Release, done.Message = &r, fmt.Sprintf("The %s hooks of %s passed", moment, r.Name)
 			return a.told(done, err)
 		},
 	}
-	cmd.Flags().StringVar(&moment, "moment", "verify", "whose hooks: verify, settle, rollback or abort")
-	words(cmd, "moment", "verify", "settle", "rollback", "abort")
-	c.register(cmd, false)
-	w.register(cmd)
+	OneOf(cmd, &moment, "moment", "moment", "whose hooks: verify, settle, rollback or abort", "verify", "settle", "rollback", "abort")
+	c.Register(cmd, false)
+	w.Register(cmd)
 	return cmd
 }
 
@@ -217,13 +220,13 @@ func hooksOver(r client.Release, moment string) (bool, error) {
 	return over, nil
 }
 
-func (a *app) releaseRevert() *cobra.Command {
-	var c changing
-	var w waiting
+func (a *App) releaseRevert() *cobra.Command {
+	var c Changing
+	var w Waiting
 	var as string
 	cmd := &cobra.Command{
-		Use: "revert [NAME]", Short: "Open a release of the versions that a settled one replaced", Args: oneName,
-		ValidArgsFunction: a.releases("Settling", "Settled"),
+		Use: "revert [NAME]", Short: "Open a release of the versions that a settled one replaced", Args: OneName,
+		ValidArgsFunction: a.Releases("Settling", "Settled"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, _, r, err := a.pick(cmd.Context(), args, "revert", func(s client.Status, r client.Release) bool {
 				return r.Name == s.Serving.Release && s.Serving.Before == ""
@@ -231,17 +234,17 @@ func (a *app) releaseRevert() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done, err := api.Revert(cmd.Context(), r.Name, client.Revert{Asked: c.asked(), Name: as})
-			if err != nil || c.dryRun || w.noWait || done.Release == nil {
+			done, err := api.Revert(cmd.Context(), r.Name, client.Revert{Asked: c.Asked(), Name: as})
+			if err != nil || c.DryRun || w.NoWait || done.Release == nil {
 				return a.told(done, err)
 			}
-			opened, err := a.awaitPreview(cmd.Context(), api, done.Release.Name, w)
+			opened, err := a.AwaitPreview(cmd.Context(), api, done.Release.Name, w)
 			done.Release = &opened
 			return a.told(done, err)
 		},
 	}
 	cmd.Flags().StringVar(&as, "as", "", "name of the new release (default revert-NAME)")
-	c.register(cmd, false)
-	w.register(cmd)
+	c.Register(cmd, false)
+	w.Register(cmd)
 	return cmd
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -15,11 +15,11 @@ import (
 var errEnough = errors.New("enough")
 
 // await follows a release until done says so, showing what it waits for.
-func (a *app) await(ctx context.Context, api *client.Client, name string, w waiting, done func(client.Release) (bool, error)) (client.Release, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+func (a *App) await(ctx context.Context, api *client.Client, name string, w Waiting, done func(client.Release) (bool, error)) (client.Release, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
-	show := a.newProgress()
-	defer show.end()
+	show := a.NewProgress()
+	defer show.End()
 	var last client.Release
 	var outcome error
 	err := api.FollowStatus(ctx, func(s client.Status) error {
@@ -33,7 +33,7 @@ func (a *app) await(ctx context.Context, api *client.Client, name string, w wait
 		if over, outcome = done(last); over {
 			return errEnough
 		}
-		show.say(name + " is " + last.Phase + ": " + cmp.Or(last.Reason, "…"))
+		show.Say(name + " is " + last.Phase + ": " + cmp.Or(last.Reason, "…"))
 		return nil
 	})
 	switch {
@@ -42,13 +42,13 @@ func (a *app) await(ctx context.Context, api *client.Client, name string, w wait
 	case errors.Is(err, context.Canceled):
 		return last, fmt.Errorf("interrupted; %s goes on: greenroom status --watch", name)
 	case errors.Is(err, context.DeadlineExceeded):
-		return last, &codedError{fmt.Errorf("%s is still %s after %s (%s); it goes on: greenroom status --watch", name, last.Phase, w.timeout, cmp.Or(last.Reason, "no reason given")), TimedOut}
+		return last, &CodedError{fmt.Errorf("%s is still %s after %s (%s); it goes on: greenroom status --watch", name, last.Phase, w.Timeout, cmp.Or(last.Reason, "no reason given")), TimedOut}
 	}
 	return last, err
 }
 
-// awaitPreview waits until a release that was opened is Previewing.
-func (a *app) awaitPreview(ctx context.Context, api *client.Client, name string, w waiting) (client.Release, error) {
+// AwaitPreview waits until a release that was opened is Previewing.
+func (a *App) AwaitPreview(ctx context.Context, api *client.Client, name string, w Waiting) (client.Release, error) {
 	return a.await(ctx, api, name, w, func(r client.Release) (bool, error) {
 		switch r.Phase {
 		case "Preparing":

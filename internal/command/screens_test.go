@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func previewing() client.Status {
 	broken.Message = "GET /healthz: dial tcp 127.0.0.1:29765: connect: connection refused, and a long story about it"
 	return client.Status{
 		Fleet: "live", Now: noon, EdgeURL: "http://127.0.0.1:8080",
-		Serving: client.Serving{Release: "baseline", Stamp: "baseline", Since: morning},
+		Serving: client.Serving{Release: "baseline", Named: "baseline (web 2.4.0, api v1, chat v1, 2 more)", Stamp: "baseline", Since: morning},
 		Services: []client.Service{
 			{Name: "web", Versions: []client.Version{someVersion("web", "2.4.0", true)}},
 			{Name: "api", Versions: []client.Version{someVersion("api", "v1", true), someVersion("api", "v2", false, "r42")}},
@@ -67,13 +67,16 @@ func r42() client.Release {
 // promoted is a fleet after a promotion.
 func promoted() client.Status {
 	s := previewing()
-	s.Serving = client.Serving{Release: "r42", Stamp: "r42", Since: noon.Add(-time.Minute), Until: noon.Add(13 * time.Hour), Before: "baseline"}
+	s.Serving = client.Serving{Release: "r42", Stamp: "r42", Since: noon.Add(-time.Minute), Until: noon.Add(13 * time.Hour), Before: "baseline", NamedBefore: "baseline (web 2.4.0, api v1)"}
 	s.Services = []client.Service{
 		{Name: "web", Versions: []client.Version{someVersion("web", "2.4.0", true)}},
 		{Name: "api", Versions: []client.Version{someVersion("api", "v2", true, "r42"), someVersion("api", "v1", false)}},
 	}
 	r := r42()
-	r.Phase, r.WindowEnds, r.Checks, r.Hooks, r.Rolled = "Live", s.Serving.Until, nil, nil, nil
+	// It was rolled back once, and its checks go on being looked at.
+	r.Phase, r.WindowEnds, r.Hooks, r.KeepUntil = "Live", s.Serving.Until, nil, time.Time{}
+	r.Changes[0].Serving, r.Changes[1].Serving = "v2", "v2"
+	r.Checks = []client.Check{{Rule: "phase", Detail: "r42 is Live", Remedy: "only a release that holders of a pass see is promoted"}}
 	s.Releases = []client.Release{r, {Name: "r41", Phase: "Settled", Since: noon.Add(-50 * time.Hour)}}
 	s.Dropped = nil
 	return s
@@ -86,6 +89,12 @@ var screens = map[string]func(io.Writer){
 	"release-list":     func(w io.Writer) { printServing(w, promoted()); printReleases(w, promoted()) },
 	"release-none":     func(w io.Writer) { printServing(w, starting()); printReleases(w, starting()) },
 	"release-show":     func(w io.Writer) { printServing(w, previewing()); printRelease(w, r42(), noon) },
+	"release-live":     func(w io.Writer) { printServing(w, promoted()); printRelease(w, promoted().Releases[0], noon) },
+	"status-frozen":    func(w io.Writer) { printStatus(w, frozen()) },
+	"release-gono":     func(w io.Writer) { printServing(w, frozen()); printRelease(w, frozen().Releases[0], noon) },
+	"checklist":        func(w io.Writer) { printServing(w, frozen()); printChecklist(w, frozen().Releases[0], noon) },
+	"notify-list":      func(w io.Writer) { printServing(w, frozen()); printNotifications(w, frozen()) },
+	"notify-none":      func(w io.Writer) { printServing(w, previewing()); printNotifications(w, previewing()) },
 	"release-diff":     func(w io.Writer) { printServing(w, previewing()); printDiff(w, r42()) },
 	"promote-question": func(w io.Writer) { io.WriteString(w, printPromotion(w, previewing(), r42())+"\n") },
 	"fleet-show": func(w io.Writer) {
@@ -94,7 +103,7 @@ var screens = map[string]func(io.Writer){
 		}}, promoted())
 	},
 	"fleet-diff": func(w io.Writer) {
-		printFleetChange(w, client.FleetChange{
+		PrintFleetChange(w, client.FleetChange{
 			Applied:  []string{"edge.routes: 2 → 3", "service pay joins"},
 			Versions: []client.ReleaseChange{{Service: "api", From: "v1", To: "v3", Fields: []client.FieldDiff{{Field: "run.env.LEVEL", To: "debug"}}}},
 			Behind:   []string{"web: the file still has 2.3.0, and 2.4.0 serves since a release brought it"},
@@ -107,11 +116,31 @@ var screens = map[string]func(io.Writer){
 			{ID: "QXQ4UQL1DWL4XPTYNUZG32XGCA", Release: "r41", Subject: "the press", By: "lee", Expires: morning.Add(-30 * time.Hour), State: "expired"},
 		}, noon)
 	},
+	"approved-unasked": func(w io.Writer) {
+		printGoNoGo(w, client.Release{Approvals: []client.Approval{{Who: "lee", At: noon}}}, noon)
+	},
+	"pass-made": func(w io.Writer) {
+		(&App{Env: &Env{}}).printPass(w, client.MintedPass{
+			Pass:  client.Pass{ID: "MGNZW7Y4WBQ744BCRSP7RCTQ2Z", Release: "r42", Expires: noon.Add(2 * time.Hour), Paths: []string{"/shop", "/api"}},
+			Token: "secret", Link: "http://shop.test/.greenroom/pass#secret", Header: "Greenroom-Pass: secret",
+		}, previewing())
+	},
+	"holds": func(w io.Writer) {
+		for _, mode := range []string{"wait", "writes-only", "page"} {
+			h := client.Hold{On: true, Mode: mode, By: "kim", Reason: "the database moves", Until: noon.Add(time.Minute)}
+			printHold(w, h, noon)
+			h.Routes, h.Until = []string{"/shop", "/api/orders"}, time.Time{}
+			printHold(w, h, noon)
+		}
+	},
+	"events-none": func(w io.Writer) {
+		io.WriteString(w, noEvents(client.EventQuery{Kinds: []string{"nope"}, Who: "ann"})+"\n"+noEvents(client.EventQuery{Who: "ann"})+"\n")
+	},
 	"passes-none": func(w io.Writer) { printPasses(w, nil, noon) },
 	"tokens": func(w io.Writer) {
-		printTokens(w, []client.Token{{Name: "ci", Role: "operator", Created: morning, By: "kim", LastUse: noon.Add(-49 * time.Hour)}}, noon)
+		PrintTokens(w, []client.Token{{Name: "ci", Role: "operator", Created: morning, By: "kim", LastUse: noon.Add(-49 * time.Hour)}}, noon)
 	},
-	"tokens-none": func(w io.Writer) { printTokens(w, nil, noon) },
+	"tokens-none": func(w io.Writer) { PrintTokens(w, nil, noon) },
 	"doctor": func(w io.Writer) {
 		printFindings(w, []client.Finding{
 			{Level: "ok", Message: "the clock goes forward"}, {Level: "note", Subject: "worker@v1", Message: "calls gift outside any request"},
@@ -129,9 +158,37 @@ var screens = map[string]func(io.Writer){
 	},
 }
 
+// frozen is a fleet with everything that can keep a release from going live.
+func frozen() client.Status {
+	s := previewing()
+	s.Lock = &client.Lock{Who: "lee", Why: "the database moves", Since: noon, Until: noon.Add(time.Hour)}
+	s.Freezes = []client.Freeze{
+		{Name: "weekend", From: noon.Add(-time.Hour), To: noon.Add(60 * time.Hour), Holds: true},
+		{Name: "sale", From: noon.Add(80 * time.Hour), To: noon.Add(90 * time.Hour)},
+	}
+	s.Notifications = []client.Notification{
+		{Name: "chat", Kind: "slack", To: "hooks.slack.com", LastTold: noon.Add(-time.Minute)},
+		{Name: "audit", Kind: "webhook", To: "audit.example.com", Waiting: 3, Failing: "503 Service Unavailable", Since: noon.Add(-time.Minute), Attempts: 4, NextTry: noon.Add(time.Minute)},
+	}
+	r := &s.Releases[0]
+	r.Rolled, r.KeepUntil, r.Checks, r.Hooks = nil, time.Time{}, []client.Check{{Rule: "checklist", Detail: "its checklist says no-go: gifts; its checklist is open: mail", Remedy: "testers sign it off (greenroom release check r42), or --override-checklist with a --reason"}}, nil
+	said := func(who, verdict, note string, void bool) client.SignOff {
+		return client.SignOff{Who: who, At: noon.Add(-time.Minute), Verdict: verdict, Note: note, Generation: 2, Void: void}
+	}
+	r.Checklist = []client.ChecklistItem{
+		{Name: "smoke", Text: "log in", State: "go", SignOffs: []client.SignOff{said("tina", "go", "", false), said("tom", "no-go", "slow", true)}},
+		{Name: "gifts", Text: "send one twice", State: "no-go", SignOffs: []client.SignOff{said("tina", "no-go", "only one arrives", false)}},
+		{Name: "mail", Text: "write to oneself", State: "open"},
+	}
+	r.Approvals, r.ApprovalsNeeded = []client.Approval{{Who: "lee", At: noon, Note: "fine by me"}, {Who: "max", At: morning, Void: true}}, 1
+	r.Planned = &client.Planned{For: noon.Add(-time.Minute), Until: noon.Add(4 * time.Minute), Who: "kim", Why: "the quiet hour", At: morning, Trouble: "its checklist is open: mail"}
+	return s
+}
+
 func starting() client.Status {
 	s := previewing()
 	s.Services, s.Releases, s.Dropped = s.Services[:1], nil, nil
+	s.Serving.Named = "baseline (web 2.4.0)"
 	s.Services[0].Versions[0].State, s.Services[0].Versions[0].Ready = "starting", 0
 	s.Warnings = []string{"web@2.4.0 serves with 0 of 1 instances ready: starting", "chat@v1: its executable changed"}
 	return s

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -12,51 +12,21 @@ import (
 	"github.com/greenroom-dev/greenroom/client"
 )
 
-// screen is a terminal of so many columns, which tables keep to.
-type screen struct {
-	io.Writer
-	columns int
-}
-
 // printServing writes the line that every screen begins with.
 func printServing(w io.Writer, s client.Status) {
-	line := "Serving " + s.Serving.Release
-	if first := firstVersions(s); first != "" {
-		line += " (" + first + ")"
-	}
+	line := "Serving " + s.Named(s.Serving.Release)
 	if !s.Serving.Since.IsZero() {
-		line += " since " + clock(s.Serving.Since, s.Now)
+		line += " since " + Clock(s.Serving.Since, s.Now)
 	}
 	if !s.Serving.Until.IsZero() {
-		line += ", can be rolled back until " + clock(s.Serving.Until, s.Now) + "; before it " + s.Serving.Before
+		line += ", can be rolled back until " + Clock(s.Serving.Until, s.Now) + "; before it " + s.Named(s.Serving.Before)
 	}
 	fmt.Fprintln(w, line)
 }
 
-// firstVersions names what serves while no release does: that it is the
-// baseline tells nobody anything.
-func firstVersions(s client.Status) string {
-	if s.Serving.Release != "baseline" {
-		return ""
-	}
-	const shown = 3
-	var names []string
-	for _, service := range s.Services {
-		for _, v := range service.Versions {
-			if v.Serving {
-				names = append(names, service.Name+" "+v.Name)
-			}
-		}
-	}
-	if more := len(names) - shown; more > 1 {
-		names = append(names[:shown], fmt.Sprintf("%d more", more))
-	}
-	return strings.Join(names, ", ")
-}
-
-// clock shows a moment as people say it: the time, and the day when it is not
+// Clock shows a moment as people say it: the time, and the day when it is not
 // today.
-func clock(t, now time.Time) string {
+func Clock(t, now time.Time) string {
 	t, now = t.Local(), now.Local()
 	if t.Year() == now.Year() && t.YearDay() == now.YearDay() {
 		return t.Format("15:04")
@@ -79,8 +49,16 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
-// table writes aligned columns, cut to the screen where there is one.
-func table(w io.Writer, header string, rows func(row func(cells ...string))) {
+// howLong is ago for a table that nobody reads by the second.
+func howLong(d time.Duration) string {
+	if d < time.Minute {
+		return "<1m"
+	}
+	return ago(d)
+}
+
+// Table writes aligned columns, cut to the screen where there is one.
+func Table(w io.Writer, header string, rows func(row func(cells ...string))) {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, header)
@@ -89,14 +67,14 @@ func table(w io.Writer, header string, rows func(row func(cells ...string))) {
 	for line := range strings.Lines(b.String()) {
 		line = strings.TrimRight(line, " \n")
 		if s, ok := w.(screen); ok {
-			line = fit(line, s.columns)
+			line = Fit(line, s.columns)
 		}
 		fmt.Fprintln(w, line)
 	}
 }
 
 func printServices(w io.Writer, s client.Status) {
-	table(w, "SERVICE\tVERSION\tSTATE\tREADY\tRELEASE\tNOTE", func(row func(...string)) {
+	Table(w, "SERVICE\tVERSION\tSTATE\tREADY\tRELEASE\tNOTE", func(row func(...string)) {
 		for _, service := range s.Services {
 			for _, v := range service.Versions {
 				row(service.Name, v.Name, v.State, fmt.Sprintf("%d/%d", v.Ready, v.Wanted), whose(v), oneLine(v.Message))
@@ -107,7 +85,12 @@ func printServices(w io.Writer, s client.Status) {
 
 func printStatus(w io.Writer, s client.Status) {
 	printServing(w, s)
-	fmt.Fprintf(w, "Edge at %s\n\n", s.EdgeURL)
+	if s.Hold != nil {
+		printHold(w, *s.Hold, s.Now)
+	}
+	fmt.Fprintf(w, "Edge at %s\n", s.EdgeURL)
+	printHeld(w, s)
+	fmt.Fprintln(w)
 	printServices(w, s)
 	if len(s.Releases) > 0 {
 		fmt.Fprintln(w)
@@ -116,7 +99,12 @@ func printStatus(w io.Writer, s client.Status) {
 	warnings := slices.Clone(s.Warnings)
 	for _, d := range s.Dropped {
 		if d.Release != "" {
-			warnings = append(warnings, fmt.Sprintf("%s calls %s without the stamp (%d calls, in %s): greenroom doctor", d.Caller, d.Callee, d.Count, d.Release))
+			warnings = append(warnings, fmt.Sprintf("%s calls %s without the stamp (%d calls, in %s): greenroom doctor", d.Caller, d.Callee, d.Count, s.Named(d.Release)))
+		}
+	}
+	for _, n := range s.Notifications {
+		if n.Failing != "" {
+			warnings = append(warnings, fmt.Sprintf("notification %s %s", n.Name, troubleOf(n, s)))
 		}
 	}
 	if len(warnings) > 0 {
@@ -130,7 +118,7 @@ func printStatus(w io.Writer, s client.Status) {
 func printFleet(w io.Writer, f client.Fleet, s client.Status) {
 	printServing(w, s)
 	fmt.Fprintf(w, "Fleet %s, edge at %s\n\n", f.Name, s.EdgeURL)
-	table(w, "HOST\tPATH\tMETHODS\tSERVICE", func(row func(...string)) {
+	Table(w, "HOST\tPATH\tMETHODS\tSERVICE", func(row func(...string)) {
 		for _, r := range f.Routes {
 			row(cmp.Or(r.Host, "any"), cmp.Or(r.Path, "/"), cmp.Or(strings.Join(r.Methods, ","), "any"), r.Service)
 		}
@@ -168,13 +156,13 @@ func printReleases(w io.Writer, s client.Status) {
 		fmt.Fprintln(w, "There are no releases. Open one: greenroom release open -f FILE")
 		return
 	}
-	table(w, "RELEASE\tPHASE\tFOR\tCHANGES\tNOTE", func(row func(...string)) {
+	Table(w, "RELEASE\tPHASE\tFOR\tCHANGES\tNOTE", func(row func(...string)) {
 		for _, r := range s.Releases {
 			var changes []string
 			for _, c := range r.Changes {
 				changes = append(changes, c.Service+" "+c.To)
 			}
-			row(r.Name, r.Phase, ago(s.Now.Sub(r.Since)), oneLine(strings.Join(changes, ", ")), oneLine(noteOf(r, s.Now)))
+			row(r.Name, r.Phase, howLong(s.Now.Sub(r.Since)), oneLine(strings.Join(changes, ", ")), oneLine(noteOf(r, s.Now)))
 		}
 	})
 }
@@ -185,7 +173,9 @@ func noteOf(r client.Release, now time.Time) string {
 	case r.Reason != "":
 		return r.Reason
 	case r.Phase == "Live":
-		return "can be rolled back until " + clock(r.WindowEnds, now)
+		return "can be rolled back until " + Clock(r.WindowEnds, now)
+	case r.Planned != nil:
+		return "goes live at " + Clock(r.Planned.For, now)
 	case r.Phase == "Previewing":
 		for _, c := range r.Checks {
 			if !c.OK {
@@ -202,23 +192,31 @@ func printRelease(w io.Writer, r client.Release, now time.Time) {
 	if r.Description != "" {
 		fmt.Fprintln(w, r.Description)
 	}
-	fmt.Fprintf(w, "Opened by %s at %s, generation %d\n", r.OpenedBy, clock(r.OpenedAt, now), r.Generation)
+	fmt.Fprintf(w, "Opened by %s at %s, generation %d\n", r.OpenedBy, Clock(r.OpenedAt, now), r.Generation)
 	if r.Reason != "" {
 		fmt.Fprintln(w, "Now: "+r.Reason)
 	}
-	if b := r.Rolled; b != nil {
-		fmt.Fprintf(w, "Rolled back by %s at %s%s", b.Who, clock(b.At, now), because(b.Why))
+	if b := r.Rolled; b != nil && !wentLive(r) {
+		fmt.Fprintf(w, "Rolled back by %s at %s%s", b.Who, Clock(b.At, now), because(b.Why))
 		if !r.KeepUntil.IsZero() {
-			fmt.Fprintf(w, "; kept until %s", clock(r.KeepUntil, now))
+			fmt.Fprintf(w, "; kept until %s", Clock(r.KeepUntil, now))
 		}
 		fmt.Fprintln(w)
 	}
+	printGoNoGo(w, r, now)
 	fmt.Fprintln(w)
-	printChanges(w, r)
-	printChecks(w, r)
+	if wentLive(r) {
+		printMade(w, r)
+	} else {
+		printChanges(w, r)
+	}
+	// They are about a promotion, which is over or cannot be for the others.
+	if slices.Contains([]string{"Preparing", "Previewing", "Canary", "Failed"}, r.Phase) {
+		printChecks(w, r)
+	}
 	if len(r.Hooks) > 0 {
 		fmt.Fprintln(w)
-		table(w, "HOOK\tWHEN\tSTATE\tNOTE", func(row func(...string)) {
+		Table(w, "HOOK\tWHEN\tSTATE\tNOTE", func(row func(...string)) {
 			for _, h := range r.Hooks {
 				row(h.Name, h.Moment, h.State, oneLine(h.Detail))
 			}
@@ -257,15 +255,34 @@ func train(phase string) string {
 }
 
 func printChanges(w io.Writer, r client.Release) {
-	table(w, "SERVICE\tSERVES NOW\t"+strings.ToUpper(r.Name)+"\tWHAT DIFFERS", func(row func(...string)) {
+	Table(w, "SERVICE\tSERVES NOW\t"+r.Name+"\tWHAT DIFFERS", func(row func(...string)) {
 		for _, c := range r.Changes {
-			var fields []string
-			for _, f := range c.Fields {
-				fields = append(fields, f.Field)
-			}
-			row(c.Service, cmp.Or(c.Serving, "–"), c.To, strings.Join(fields, ", "))
+			row(c.Service, cmp.Or(c.Serving, "–"), c.To, fieldsOf(c))
 		}
 	})
+}
+
+// wentLive says whether a release's promotion is behind it, and stands.
+func wentLive(r client.Release) bool {
+	return r.Phase == "Live" || r.Phase == "Settling" || r.Phase == "Settled"
+}
+
+// printMade is printChanges for a release that went live: beside what it
+// brought stands what was before it, for what serves now is its own.
+func printMade(w io.Writer, r client.Release) {
+	Table(w, "SERVICE\tBEFORE\t"+r.Name+"\tWHAT DIFFERED", func(row func(...string)) {
+		for _, c := range r.Changes {
+			row(c.Service, cmp.Or(c.From, "–"), c.To, fieldsOf(c))
+		}
+	})
+}
+
+func fieldsOf(c client.ReleaseChange) string {
+	var fields []string
+	for _, f := range c.Fields {
+		fields = append(fields, f.Field)
+	}
+	return strings.Join(fields, ", ")
 }
 
 // printDiff shows what a release changes, field by field.
@@ -311,4 +328,19 @@ func printChecks(w io.Writer, r client.Release) {
 			fmt.Fprintf(w, "  → %s\n", c.Remedy)
 		}
 	}
+}
+
+// PrintFleetChange tells what applying a document changed, or would.
+func PrintFleetChange(w io.Writer, c client.FleetChange) {
+	for _, line := range c.Applied {
+		fmt.Fprintln(w, line)
+	}
+	printVersions(w, c.Versions)
+	if len(c.Versions) > 0 && c.Release == "" {
+		fmt.Fprintln(w, "Changed versions are brought by a release (greenroom release open), or by --adopt.")
+	}
+	for _, line := range c.Behind {
+		fmt.Fprintln(w, line)
+	}
+	fmt.Fprintln(w, Sentence(c.Message))
 }

@@ -1,12 +1,10 @@
-package cli
+package command
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/config"
@@ -22,35 +20,47 @@ const (
 	TimedOut    = 5
 )
 
-// usageError is bad input on the command line itself.
-type usageError struct{ err error }
+// UsageError is bad input on the command line itself.
+type UsageError struct{ Err error }
 
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
+// Error returns what is wrong with it.
+func (e *UsageError) Error() string { return e.Err.Error() }
 
-func badInput(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+// Unwrap returns the error itself.
+func (e *UsageError) Unwrap() error { return e.Err }
 
-// codedError is an error with an exit code of its own.
-type codedError struct {
-	err  error
-	code int
+// BadInputf returns a UsageError.
+func BadInputf(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
+// CodedError is an error with an exit code of its own.
+type CodedError struct {
+	Err  error
+	Code int
 }
 
-func (e *codedError) Error() string { return e.err.Error() }
-func (e *codedError) Unwrap() error { return e.err }
+// Error returns what happened.
+func (e *CodedError) Error() string { return e.Err.Error() }
 
-// saidError was told to the person already.
-type saidError struct{ error }
+// Unwrap returns the error itself.
+func (e *CodedError) Unwrap() error { return e.Err }
 
-func (e *saidError) Unwrap() error { return e.error }
+// SaidError was told to the person already.
+type SaidError struct{ Err error }
 
-func exitCode(err error) int {
-	var coded *codedError
-	var usage *usageError
+// Error returns what was told.
+func (e *SaidError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *SaidError) Unwrap() error { return e.Err }
+
+// ExitCode is how a program ends with an error.
+func ExitCode(err error) int {
+	var coded *CodedError
+	var usage *UsageError
 	var api *client.Error
 	switch {
 	case errors.As(err, &coded):
-		return coded.code
+		return coded.Code
 	case errors.As(err, &usage):
 		return BadInput
 	case errors.As(err, &api):
@@ -77,9 +87,9 @@ func exitCodeOf(e *client.Error) int {
 	return Failed
 }
 
-// failure is how an error is told to a program: what a problem of the API has,
+// Failure is how an error is told to a program: what a problem of the API has,
 // and the exit code.
-type failure struct {
+type Failure struct {
 	Exit   int                    `json:"exit"`
 	Code   string                 `json:"code"`
 	Rule   string                 `json:"rule,omitempty"`
@@ -93,8 +103,8 @@ var codes = map[int]string{
 	Failed: "failed", BadInput: "input", Refused: "refused", Unreachable: "unreachable", TimedOut: "timeout",
 }
 
-func failureOf(err error) failure {
-	out := failure{Exit: exitCode(err)}
+func (a *App) failureOf(err error) Failure {
+	out := Failure{Exit: ExitCode(err)}
 	var api *client.Error
 	var documents *config.Errors
 	switch {
@@ -111,34 +121,24 @@ func failureOf(err error) failure {
 	default:
 		out.Detail = err.Error()
 	}
-	out.Code, out.Remedy = codes[out.Exit], remedyFor(err)
+	out.Code, out.Remedy = codes[out.Exit], a.remedyFor(err)
 	return out
 }
 
 // remedyFor is what to do about an error that does not say so itself.
-func remedyFor(err error) string {
-	var authority x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &authority):
-		return "name the authority that signed its certificate with --ca-file"
-	case errors.Is(err, client.ErrNotGreenroom):
-		return "name the address of the API (spec.api.listen), not of the edge"
-	case errors.Is(err, client.ErrCut):
-		return "what was asked for goes on: greenroom status"
-	case errors.Is(err, client.ErrUnreachable):
-		return "start it with greenroom up, or name its --state or --server"
-	case errors.Is(err, context.Canceled):
+func (a *App) remedyFor(err error) string {
+	if errors.Is(err, client.ErrCut) || errors.Is(err, context.Canceled) {
 		return "what was asked for goes on: greenroom status"
 	}
-	return ""
+	return a.Connection.Remedy(err)
 }
 
 // tell says what went wrong: to a person in a sentence, to a program as one
 // line of JSON.
-func tell(w io.Writer, err error, asJSON bool) {
-	f := failureOf(err)
-	if asJSON {
-		e := json.NewEncoder(w)
+func (a *App) tell(err error) {
+	f := a.failureOf(err)
+	if a.JSON() {
+		e := json.NewEncoder(a.Env.Stderr)
 		e.SetEscapeHTML(false)
 		_ = e.Encode(f) // there is nobody left to tell
 		return
@@ -151,5 +151,5 @@ func tell(w io.Writer, err error, asJSON bool) {
 	if f.Remedy != "" && !errors.As(err, &api) {
 		text += "; " + f.Remedy
 	}
-	fmt.Fprintf(w, "greenroom: %s\n", text)
+	fmt.Fprintf(a.Env.Stderr, "greenroom: %s\n", a.called(text))
 }

@@ -25,6 +25,9 @@ type ReleaseSpec struct {
 	Keep Duration `json:"keep,omitempty" between:"1m,30d"`
 	// The new versions, at least one and one per service at most.
 	Services []ReleaseService `json:"services" jsonschema:"minItems=1"`
+	// What testers sign off of this release, besides what they sign off of every
+	// release of the fleet.
+	Checklist []ChecklistItem `json:"checklist,omitempty" jsonschema:"maxItems=50"`
 	// Commands and checks that belong to the release.
 	Hooks Hooks `json:"hooks,omitzero"`
 }

@@ -53,11 +53,19 @@ func transport(d map[string]any) {
 		if edge == nil {
 			edge = map[string]any{}
 		}
-		without(edge, "listen", "tls", "trustedProxies")
+		without(edge, "listen", "http1", "tls", "trustedProxies")
 		without(edge["accessLog"], "format")
 		edge["gateways"] = []any{map[string]any{"name": "istio-ingress/public", "hosts": []any{"live.example.com"}, "selector": map[string]any{"istio": "ingress"}}}
 		spec["edge"] = edge
 		without(spec, "api")
+		notify, _ := spec["notify"].([]any)
+		for _, one := range notify {
+			n, _ := one.(map[string]any)
+			if n["urlFrom"] != nil || n["secretFrom"] != nil {
+				n["secret"] = "told"
+			}
+			without(n, "urlFrom", "secretFrom", "caFile")
+		}
 	}
 	hooks, _ := spec["hooks"].(map[string]any)
 	for _, moment := range hooks {
@@ -149,8 +157,9 @@ func exempted() map[string]string {
 		"dir-missing", "endpoint-is-edge", "endpoints-bad", "endpoints-empty", "env-file-missing", "env-null", "env-reserved",
 		"env-secret-masked", "executable-device", "executable-folder", "executable-missing-far", "executable-missing",
 		"executable-not-in-path", "executable-without-mode", "health-grpc-for-http", "health-many", "health-path-for-grpc",
-		"health-path", "listen-bad", "listen-overlap", "listen-port-only", "neither-run-nor-endpoints",
-		"number-for-env", "number-for-text", "release-endpoints-to-run", "replicas-range", "replicas-text", "replicas-zero",
+		"health-path", "http1-unknown", "listen-bad", "listen-overlap", "listen-port-only", "neither-run-nor-endpoints",
+		"number-for-env", "number-for-text", "oidc-bounds", "oidc-discovery", "oidc-group-twice", "oidc-issuer", "oidc-no-roles",
+		"oidc-role-unknown", "oidc-secret-inline", "oidc-without-listen", "release-endpoints-to-run", "replicas-range", "replicas-text", "replicas-zero",
 		"run-and-endpoints", "tls-missing", "tls-none", "tls-not-pem", "trusted-proxies", "version-name",
 	} {
 		out[name] = "it is about processes, files or listeners of one machine"
@@ -184,7 +193,7 @@ spec:
   services:
   - {name: api, version: "2.5.0", image: "registry.example.com/api:2.5.0", apply: true}
   hooks:
-    verify: [{name: smoke, http: {path: /healthz}}, {name: load, job: load-test}]
+    verify: [{name: smoke, http: {path: /healthz}}, {name: load, job: load-test}, {name: errors, analysis: error-rate}]
 `
 	for _, c := range []struct{ document, from, to, complaint string }{
 		{fleet, "", "", ""},
@@ -203,8 +212,9 @@ spec:
 		{fleet, "name: live}", "name: live.again}", "lower-case letters"},
 		{release, "image: \"registry.example.com/api:2.5.0\", ", "", "image says what to run"},
 		{release, "job: load-test", "run: [bin/load]", "unknown field"},
-		{release, "job: load-test", "timeout: 1m", "either job or http"},
-		{release, "job: load-test", "job: load-test, http: {path: /}", "either job or http"},
+		{release, "job: load-test", "timeout: 1m", "one of job, http and analysis"},
+		{release, "job: load-test", "job: load-test, http: {path: /}", "one of job, http and analysis"},
+		{release, "analysis: error-rate", "analysis: error-rate, job: load-test", "one of job, http and analysis"},
 		{release, "name: load, ", "name: smoke, ", "Duplicate"},
 		{release, "1d12h", "30d1s", "from 0s to 30d"},
 		{release, "name: r42", "name: baseline", "give it another name"},

@@ -44,6 +44,15 @@ func (s FleetSpec) deepCopy() FleetSpec {
 		return one
 	})
 	s.History = pointed(s.History)
+	s.Release.Checklist = slices.Clone(s.Release.Checklist)
+	s.Release.Freezes = copied(s.Release.Freezes, func(f v1alpha1.Freeze) v1alpha1.Freeze {
+		f.Weekly = pointed(f.Weekly)
+		return f
+	})
+	s.Notify = copied(s.Notify, func(n Notification) Notification {
+		n.Events, n.Tags = slices.Clone(n.Events), slices.Clone(n.Tags)
+		return n
+	})
 	return s
 }
 
@@ -54,7 +63,9 @@ func (e Edge) deepCopy() Edge {
 		g.Ports = slices.Clone(g.Ports)
 		return g
 	})
-	e.AccessLog = pointed(e.AccessLog)
+	if e.AccessLog = pointed(e.AccessLog); e.AccessLog != nil {
+		e.AccessLog.Providers = slices.Clone(e.AccessLog.Providers)
+	}
 	e.Routes = copied(e.Routes, func(r Route) Route {
 		r.Methods = slices.Clone(r.Methods)
 		r.Retries = pointed(r.Retries)
@@ -93,6 +104,7 @@ func (r *Release) DeepCopy() *Release {
 	out := *r
 	r.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
 	out.Spec.Services = slices.Clone(r.Spec.Services)
+	out.Spec.Checklist = slices.Clone(r.Spec.Checklist)
 	out.Spec.Hooks = r.Spec.Hooks.deepCopy()
 	out.Status.Since = r.Status.Since.DeepCopy()
 	out.Status.Until = r.Status.Until.DeepCopy()

@@ -40,6 +40,10 @@ type FleetSpec struct {
 	// How many ended releases are remembered, so that they can be reverted to,
 	// from 0 to 1000.
 	History *int `json:"history,omitempty" jsonschema:"default=10,minimum=0,maximum=1000"`
+	// What every release needs before it goes live.
+	Release v1alpha1.ReleaseRules `json:"release,omitzero"`
+	// Who is told of what happens to releases.
+	Notify []Notification `json:"notify,omitempty" listMapKey:"name" jsonschema:"maxItems=20"`
 }
 
 // Edge is where outside traffic enters.
@@ -62,6 +66,22 @@ type Edge struct {
 	// Which request goes to which service; the first match wins. Left out in a
 	// fleet of one service: everything goes there. Any other fleet needs routes.
 	Routes []Route `json:"routes,omitempty" jsonschema:"maxItems=400"`
+	// What is said to those who are turned away while the fleet is on hold.
+	Hold Hold `json:"hold,omitzero"`
+}
+
+// Hold is what those get who are turned away while the fleet is on hold
+// (kubectl greenroom hold on). The gateways answer them, with at most 4096 bytes.
+type Hold struct {
+	// When they are told to try again, from 1s to 24h.
+	RetryAfter v1alpha1.Duration `json:"retryAfter,omitempty" between:"1s,24h" jsonschema:"default=30s"`
+	// What they are told.
+	Message string `json:"message,omitempty" jsonschema:"maxLength=1000,default=We are working on this right now. Please try again in a moment."`
+	// The page that browsers are shown in mode page. Left out: one with the
+	// message.
+	HTML string `json:"html,omitempty" jsonschema:"maxLength=4096"`
+	// The same for programs. Left out: a problem with the message.
+	JSON string `json:"json,omitempty" jsonschema:"maxLength=4096"`
 }
 
 // Gateway is an Istio Gateway and the pods that do its work.
@@ -89,6 +109,10 @@ type AccessLog struct {
 	Errors string `json:"errors,omitempty" jsonschema:"enum=all,enum=none,default=all"`
 	// The share of all other requests that is logged, from 0% to 100%.
 	Sample v1alpha1.Percent `json:"sample,omitempty" jsonschema:"default=1%"`
+	// Where logs go: names of the mesh's extensionProviders. Left out: envoy,
+	// which every mesh has, and which writes to the proxies' standard output.
+	// The mesh's other providers get nothing of the fleet.
+	Providers []string `json:"providers,omitempty" listType:"set" jsonschema:"maxItems=10"`
 }
 
 // Route sends requests that meet every condition it names to a service.
@@ -208,4 +232,6 @@ type Event struct {
 	Why string `json:"why,omitempty"`
 	// What happened, for people.
 	Message string `json:"message"`
+	// The revision of the state that it came with.
+	Revision int64 `json:"revision,omitempty"`
 }

@@ -40,6 +40,9 @@ type ReleaseSpec struct {
 	Keep v1alpha1.Duration `json:"keep,omitempty" between:"1m,30d"`
 	// The new versions, at least one and one per service at most.
 	Services []ReleaseService `json:"services" listMapKey:"name" jsonschema:"minItems=1,maxItems=600"`
+	// What testers sign off of this release, besides what they sign off of every
+	// release of the fleet.
+	Checklist []v1alpha1.ChecklistItem `json:"checklist,omitempty" listMapKey:"name" jsonschema:"maxItems=50"`
 	// Checks and commands that belong to the release.
 	Hooks Hooks `json:"hooks,omitzero"`
 }
@@ -83,8 +86,10 @@ type Hooks struct {
 	Abort []Hook `json:"abort,omitempty" listMapKey:"name" jsonschema:"maxItems=20"`
 }
 
-// Hook is one Job (job) or one check (http). It gets GREENROOM_RELEASE,
-// GREENROOM_EDGE_URL and GREENROOM_PASS.
+// Hook is one Job (job), one check (http) or one analysis of Argo Rollouts
+// (analysis). A Job gets GREENROOM_RELEASE, GREENROOM_EDGE_URL, GREENROOM_PASS
+// and GREENROOM_HOOK_ID; an analysis the arguments release, edge-url, pass and
+// hook-id, of these the ones that its template declares.
 type Hook struct {
 	// Unique among the hooks of its moment; lower-case letters, digits and
 	// dashes, at most 40 characters.
@@ -94,6 +99,9 @@ type Hook struct {
 	Job string `json:"job,omitempty"`
 	// A request to the edge as a holder of a pass for the release.
 	HTTP *v1alpha1.HTTPCheck `json:"http,omitempty"`
+	// The name of an AnalysisTemplate in the namespace, of which an AnalysisRun
+	// is made.
+	Analysis string `json:"analysis,omitempty" jsonschema:"maxLength=253"`
 	// When it counts as failed, from 1s to 24h.
 	Timeout v1alpha1.Duration `json:"timeout,omitempty" between:"1s,24h" jsonschema:"default=1m"`
 }

@@ -53,6 +53,19 @@ func rules(t reflect.Type) apiextensions.ValidationRules {
 			Rule:    "!has(self.apply) || !self.apply || has(self.image)",
 			Message: "with apply, image says what to run",
 		}}
+	case reflect.TypeFor[v1alpha1.Freeze]():
+		return apiextensions.ValidationRules{{
+			Rule:    "has(self.weekly) ? !has(self.from) && !has(self.to) : has(self.from) && has(self.to)",
+			Message: "a freeze is once, with from and to, or weekly",
+		}, {
+			Rule:    "!has(self.weekly) || self.weekly.from != self.weekly.to",
+			Message: "the freeze ends when it begins",
+		}}
+	case reflect.TypeFor[crd.Notification]():
+		return apiextensions.ValidationRules{{
+			Rule:    "has(self.url) || has(self.secret)",
+			Message: "a notification needs its address: url, or a secret that has it",
+		}}
 	case reflect.TypeFor[v1alpha1.Stamp]():
 		return apiextensions.ValidationRules{{
 			Rule: "!has(self.header) || !(self.header.lowerAscii() in ['authorization', 'baggage', 'connection', 'content-length', " +
@@ -62,8 +75,8 @@ func rules(t reflect.Type) apiextensions.ValidationRules {
 		}}
 	case reflect.TypeFor[crd.Hook]():
 		return apiextensions.ValidationRules{{
-			Rule:    "has(self.job) != has(self.http)",
-			Message: "a hook has either job or http",
+			Rule:    "[has(self.job), has(self.http), has(self.analysis)].filter(one, one).size() == 1",
+			Message: "a hook has one of job, http and analysis",
 		}}
 	}
 	return nil

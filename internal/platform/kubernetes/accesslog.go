@@ -55,6 +55,15 @@ func (t *translation) telemetries() []*telemetryv1.Telemetry {
 	return out
 }
 
+// Errors, in the language of Envoy's filters. An attribute that is not there is
+// an error of the expression, which counts as false unless another term holds.
+const (
+	noAnswer = "!has(response.code) || response.code == 0 || response.code >= 500"
+	// A status of gRPC is made up for requests that are none: of every 200 it is
+	// Unknown. So what kind of request it was has to be asked first.
+	failedCall = "'content-type' in request.headers && request.headers['content-type'].startsWith('application/grpc') && response.grpc_status in [2, 4, 13, 14, 15]"
+)
+
 // accessLogging writes a budget as Istio's rule.
 func accessLogging(b crd.AccessLog) *telemetryapi.AccessLogging {
 	share, err := cmp.Or(b.Sample, v1alpha1.Percent("1%")).Parse()
@@ -66,20 +75,36 @@ func accessLogging(b crd.AccessLog) *telemetryapi.AccessLogging {
 		terms = append(terms, sample)
 	}
 	if b.Errors != "none" {
-		terms = append(terms, "response.code >= 500 || response.code == 0", "response.grpc_status in [2, 4, 13, 14, 15]")
+		terms = append(terms, noAnswer, failedCall)
 	}
+	out := &telemetryapi.AccessLogging{Providers: logProviders(b)}
 	switch {
 	case share >= 1:
-		return &telemetryapi.AccessLogging{}
 	case len(terms) == 0:
-		return &telemetryapi.AccessLogging{Disabled: wrapped(true)}
+		out.Disabled = wrapped(true)
+	default:
+		out.Filter = &telemetryapi.AccessLogging_Filter{Expression: strings.Join(terms, " || ")}
 	}
-	return &telemetryapi.AccessLogging{Filter: &telemetryapi.AccessLogging_Filter{Expression: strings.Join(terms, " || ")}}
+	return out
+}
+
+// logProviders are named always: a mesh that logs by accessLogFile, as most do,
+// has no default providers, and there Istio leaves aside what names none.
+func logProviders(b crd.AccessLog) []*telemetryapi.ProviderRef {
+	names := b.Providers
+	if len(names) == 0 {
+		names = []string{"envoy"} // built into Istio
+	}
+	var out []*telemetryapi.ProviderRef
+	for _, name := range names {
+		out = append(out, &telemetryapi.ProviderRef{Name: name})
+	}
+	return out
 }
 
 // sampled is an expression that holds for a share of requests, "" for none: for
-// those whose id ends in a number below the share of 4,096. Every hop of a
-// request knows its id, so a request is logged by all of them or by none.
+// those whose id ends in a number below the share of 4,096. As far as services
+// pass X-Request-Id on, a request is logged by all hops or by none.
 func sampled(share float64) string {
 	n := int(math.Round(share * 4096))
 	if n <= 0 {

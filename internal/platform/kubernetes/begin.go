@@ -10,10 +10,11 @@ import (
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
+	"github.com/greenroom-dev/greenroom/internal/calendar"
 	"github.com/greenroom-dev/greenroom/internal/release"
 )
 
-// fixedName is the version of a service that no release can name.
+// fixedName is what fixedVersion is called.
 const fixedName = "fixed"
 
 // Begin returns the first state of a fleet: what its Rollouts' active Services
@@ -42,7 +43,7 @@ func Begin(f *crd.Fleet, seen map[string]Seen, by release.Actor, now time.Time) 
 // active is the version of a service that Argo's active Service selects.
 func active(s crd.Service, seen Seen) (release.Version, Template, *Condition) {
 	if s.Fixed {
-		return release.Version{ID: s.Name + "@" + fixedName, Service: s.Name, Name: fixedName, Digest: fixedName}, Template{}, nil
+		return fixedVersion(s.Name), Template{}, nil
 	}
 	object := "Rollout " + cmp.Or(s.Rollout, s.Name)
 	if seen.Rollout == nil {
@@ -58,6 +59,11 @@ func active(s crd.Service, seen Seen) (release.Version, Template, *Condition) {
 	}
 	t := Template{Hash: hash, Images: images}
 	return versionOf(s.Name, "", t, seen.Rollout.Replicas()), t, nil
+}
+
+// fixedVersion is the version of a service that no release can name.
+func fixedVersion(service string) release.Version {
+	return release.Version{ID: service + "@" + fixedName, Service: service, Name: fixedName, Digest: fixedName}
 }
 
 // versionOf is the version that a template makes of a service.
@@ -97,6 +103,7 @@ func Settings(f *crd.Fleet) release.Settings {
 	if f.Spec.History != nil {
 		out.History = *f.Spec.History
 	}
+	out.Rules, _ = calendar.Rules(f.Spec.Release) // of a Fleet without conditions
 	return out
 }
 
@@ -105,7 +112,7 @@ func Settings(f *crd.Fleet) release.Settings {
 // preview, and the preview is the one that the Release means.
 func Opening(r *crd.Release, f *crd.Fleet, seen map[string]Seen) (release.Opening, map[string]Template, []Condition) {
 	window := duration(cmp.Or(r.Spec.RollbackWindow, v1alpha1.Duration("1h")))
-	o := release.Opening{Name: r.Name, UID: string(r.UID), Description: r.Spec.Description, Hooks: hookNames(r.Spec.Hooks)}
+	o := release.Opening{Name: r.Name, UID: string(r.UID), Description: r.Spec.Description, Hooks: hookNames(r.Spec.Hooks), Checklist: calendar.Items(r.Spec.Checklist)}
 	templates := map[string]Template{}
 	conditions := CheckRelease(r, f)
 	if len(conditions) > 0 {
@@ -121,7 +128,7 @@ func Opening(r *crd.Release, f *crd.Fleet, seen map[string]Seen) (release.Openin
 			conditions = append(conditions, *c)
 			continue
 		}
-		t, c := Match(want, *one.Rollout, one.Pods)
+		t, c := Match(want, one)
 		if c != nil {
 			conditions = append(conditions, *c)
 			continue

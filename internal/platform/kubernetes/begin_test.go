@@ -57,7 +57,7 @@ func TestAReleaseFromItsRollouts(t *testing.T) {
 	}
 	seen["chat"] = Seen{Rollout: rollout(t), Pods: ReadPods(append(one, pod("bbb", "22", true), pod("bbb", "22", true)))}
 	v.State, _ = release.Step(v.State, release.Observation{Versions: Observe(f, v, seen)}, noon)
-	status := ProjectRelease(crd.ReleaseStatus{}, "r42", v, Observe(f, v, seen), nil, 4, noon)
+	status := ProjectRelease(&crd.Release{ObjectMeta: metav1.ObjectMeta{Name: "r42", UID: types.UID(v.State.Releases["r42"].UID), Generation: 4}}, v, Observe(f, v, seen), nil, noon)
 	wanted := []crd.ReleaseVersion{{Service: "chat", Version: "2.5.0", PodTemplateHash: "bbb", Image: chatImage + "22", Replaces: "aaa", Ready: 3, Replicas: 3}}
 	if diff := cmp.Diff(wanted, status.Versions); diff != "" || status.Phase != "Previewing" || status.Stamp != "r42" || status.Content != 1 || status.ObservedGeneration != 4 {
 		t.Errorf("%+v %s", status, diff)

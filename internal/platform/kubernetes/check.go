@@ -39,6 +39,8 @@ func Check(f *crd.Fleet) []Condition {
 	}
 	c.edge(f.Spec.Edge, names)
 	c.duration("spec.quiet", f.Spec.Quiet, time.Second, time.Hour)
+	c.rules("spec.release", f.Spec.Release)
+	c.notifications("spec.notify", f.Spec.Notify)
 	return c.found
 }
 

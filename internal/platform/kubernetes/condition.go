@@ -12,6 +12,7 @@ type Condition struct {
 	Message string // what is the matter, as a sentence
 	Remedy  string // what to do
 	Blocks  bool   // no release is promoted while it is there
+	Release string // the only one that it speaks against; "": all of them
 }
 
 // The types of conditions. Each is a name that people look up in the docs.
@@ -26,6 +27,7 @@ const (
 	PreviewTooSmall        = "PreviewTooSmall"
 	ScaleDownDelayTooShort = "ScaleDownDelayTooShort"
 	TemplateChanged        = "TemplateChanged"
+	NotPreviewed           = "NotPreviewed"
 	RollbackNeedsRevert    = "RollbackNeedsRevert"
 	PromotedByHand         = "PromotedByHand"
 	RolloutPaused          = "RolloutPaused"
@@ -37,6 +39,12 @@ const (
 	ActiveDiffers          = "ActiveDiffers"
 	TooLarge               = "TooLarge"
 	Invalid                = "Invalid"
+	StateMissing           = "StateMissing"
+	Refused                = "Refused"
+	DeletionWaits          = "DeletionWaits"
+	NotApplied             = "NotApplied"
+	BreakGlass             = "BreakGlass"
+	GuardMissing           = "GuardMissing"
 )
 
 // sortConditions puts conditions into one order, without repetitions.
@@ -47,11 +55,22 @@ func sortConditions(list []Condition) []Condition {
 	return slices.Compact(list)
 }
 
+// Against are the conditions that speak against promoting a release.
+func Against(name string, list []Condition) []Condition {
+	var out []Condition
+	for _, c := range list {
+		if c.Blocks && (c.Release == "" || c.Release == name) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // Summary is all conditions of one type as status shows them.
 type Summary struct {
 	Type    string
 	Message string
-	Blocks  bool
+	Blocks  bool // all releases
 }
 
 // Summarise joins conditions by type, in the order of the types.
@@ -62,12 +81,13 @@ func Summarise(list []Condition) []Summary {
 		if c.Remedy != "" {
 			text += " " + c.Remedy
 		}
+		blocks := c.Blocks && c.Release == ""
 		if n := len(out); n > 0 && out[n-1].Type == c.Type {
 			out[n-1].Message += "\n" + text
-			out[n-1].Blocks = out[n-1].Blocks || c.Blocks
+			out[n-1].Blocks = out[n-1].Blocks || blocks
 			continue
 		}
-		out = append(out, Summary{Type: c.Type, Message: text, Blocks: c.Blocks})
+		out = append(out, Summary{Type: c.Type, Message: text, Blocks: blocks})
 	}
 	return out
 }

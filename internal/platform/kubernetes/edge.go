@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"regexp"
@@ -26,18 +27,25 @@ const (
 	ownPath       = "/.greenroom/"
 	defaultPath   = ownPath + "default"
 	ownDefault    = "own.default" // the route that answers there
+	viewsPath     = ownPath + "views"
+	ownViews      = "own.views"
 )
+
+// PagesRoute is the route of a Gateway's VirtualService to the operator's pages.
+const PagesRoute = "own.pages"
 
 // audience is who gets a view at the edge. They stand in the order in which
 // they are asked for; the last one is everybody.
 type audience struct {
-	name    string
-	stamp   string
-	headers map[string]*v1alpha3.StringMatch // of its requests; nil: any
-	cookie  string                           // a Set-Cookie line, if it has to have one
-	holder  bool                             // of a pass
-	share   int                              // per cent that get canary instead, by chance
-	canary  string                           // stamp
+	name     string
+	stamp    string
+	headers  map[string]*v1alpha3.StringMatch // of its requests; nil: any
+	cookie   string                           // a Set-Cookie line, if it has to have one
+	holder   bool                             // of a pass
+	live     bool                             // the pass is for whatever serves
+	callback bool                             // an outside system that calls a callback address
+	share    int                              // per cent that get canary instead, by chance
+	canary   string                           // stamp
 }
 
 // maxEdge is how large a VirtualService may be as JSON, in bytes, with room for
@@ -68,17 +76,24 @@ func (t *translation) weigh(vs *networkingv1.VirtualService) {
 // edgeOf makes the VirtualService of a Gateway. It holds every host and route
 // of the fleet there, so that a promotion is one write.
 func (t *translation) edgeOf(g crd.Gateway) *networkingv1.VirtualService {
-	if t.foreignAt(g) && t.idle() {
+	namespace, name, _ := strings.Cut(g.Name, "/")
+	meta := t.meta(t.Fleet.Namespace, "edge", namespace, name)
+	if t.foreignAt(g) && t.idle() && !t.begun(meta.Name) {
 		return nil
 	}
-	namespace, name, _ := strings.Cut(g.Name, "/")
 	vs := &networkingv1.VirtualService{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "networking.istio.io/v1", Kind: "VirtualService"},
-		ObjectMeta: t.meta(t.Fleet.Namespace, "edge", namespace, name),
+		ObjectMeta: meta,
 		Spec:       v1alpha3.VirtualService{Hosts: slices.Clone(g.Hosts), Gateways: []string{g.Name}},
 	}
+	sayRoutes(vs)
 	vs.Spec.Http = t.ownPages()
+	held := false
 	for _, a := range t.audiences() {
+		if !a.holder && !a.callback && !held { // a hold is for ordinary users
+			vs.Spec.Http = append(vs.Spec.Http, t.holdRoutes()...)
+			held = true
+		}
 		for i, r := range t.edgeRoutes() {
 			vs.Spec.Http = append(vs.Spec.Http, t.edgeRoute(a, i, r))
 		}
@@ -95,7 +110,8 @@ func (t *translation) edgeRoutes() []crd.Route {
 }
 
 // ownPages are the routes below /.greenroom/, which no service ever sees. The
-// first tells who asks whether a switch has arrived here.
+// first tells who asks whether a switch has arrived here, the second whether the
+// routes of a view have: this object is written after those between services.
 func (t *translation) ownPages() []*v1alpha3.HTTPRoute {
 	plain := &v1alpha3.Headers{Response: &v1alpha3.Headers_HeaderOperations{Set: map[string]string{
 		"cache-control": "no-store", "content-type": "text/plain; charset=utf-8"}}}
@@ -104,9 +120,14 @@ func (t *translation) ownPages() []*v1alpha3.HTTPRoute {
 		Match:          []*v1alpha3.HTTPMatchRequest{{Uri: exact(defaultPath)}},
 		DirectResponse: &v1alpha3.HTTPDirectResponse{Status: 200, Body: text(t.Value.State.Default + "\n")},
 		Headers:        plain,
+	}, {
+		Name:           ownViews,
+		Match:          []*v1alpha3.HTTPMatchRequest{{Uri: exact(viewsPath)}},
+		DirectResponse: &v1alpha3.HTTPDirectResponse{Status: 200, Body: text(viewsText(t.stamps))},
+		Headers:        plain,
 	}}
 	pages := &v1alpha3.HTTPRoute{
-		Name:  "own.pages",
+		Name:  PagesRoute,
 		Match: []*v1alpha3.HTTPMatchRequest{{Uri: prefix(ownPath)}, {Uri: exact(strings.TrimSuffix(ownPath, "/"))}},
 	}
 	if t.Pages == nil {
@@ -117,7 +138,30 @@ func (t *translation) ownPages() []*v1alpha3.HTTPRoute {
 		pages.Headers = &v1alpha3.Headers{Request: &v1alpha3.Headers_HeaderOperations{
 			Set: map[string]string{"x-greenroom-fleet": t.Fleet.Namespace + "/" + t.Fleet.Name}}}
 	}
-	return append(out, pages)
+	return append(append(out, t.callbacks()...), pages)
+}
+
+// mostViews bounds what a gateway answers about views, in bytes: Envoy takes no
+// more than 4 KiB for an answer of its own.
+const mostViews = 3 << 10
+
+// viewsText names the stamps of all views, one a line; where they are too many,
+// the digest of that.
+func viewsText(stamps []string) string {
+	all := strings.Join(stamps, "\n") + "\n"
+	if len(all) > mostViews {
+		return fmt.Sprintf("sha256:%x\n", sha256.Sum256([]byte(all)))
+	}
+	return all
+}
+
+// Shows reports whether what a gateway answers about views names one of a state.
+func Shows(s release.State, answer, stamp string) bool {
+	if slices.Contains(strings.Fields(answer), stamp) {
+		return true
+	}
+	all := slices.Sorted(maps.Keys(s.Views))
+	return strings.HasPrefix(answer, "sha256:") && slices.Contains(all, stamp) && strings.TrimSpace(answer) == strings.TrimSpace(viewsText(all))
 }
 
 func prefix(s string) *v1alpha3.StringMatch {
@@ -137,6 +181,12 @@ func (t *translation) audiences() []audience {
 				"@request.auth.claims.greenroom_uid":     exact(r.UID),
 			}})
 		}
+	}
+	if t.Passes.JWKS != "" && t.Passes.Live {
+		out = append(out, audience{name: "live", stamp: s.Default, holder: true, live: true, headers: map[string]*v1alpha3.StringMatch{
+			"@request.auth.claims.iss":            exact(t.Passes.Issuer),
+			"@request.auth.claims.greenroom_live": exact("true"),
+		}})
 	}
 	pinning := duration(t.Fleet.Spec.Edge.SessionPinning) > 0
 	if s.Pin != nil && pinning && s.Views[s.Pin.Stamp].Stamp != "" && s.Pin.Stamp != s.Default {
@@ -196,6 +246,7 @@ func (t *translation) edgeRoute(a audience, i int, r crd.Route) *v1alpha3.HTTPRo
 			Response: t.answer(a),
 		},
 	}
+	t.tellBase(a.stamp, out.Headers.Request)
 	port := 0
 	if base, ok := t.Services[s.Name]; ok {
 		port = mainPort(s, base)
@@ -251,7 +302,10 @@ func (t *translation) answer(a audience) *v1alpha3.Headers_HeaderOperations {
 	if a.cookie != "" {
 		out.Add = map[string]string{"set-cookie": a.cookie}
 	}
-	if a.stamp != t.Value.State.Default {
+	if a.callback { // whoever sees its address can call it
+		maps.Copy(out.Set, map[string]string{"referrer-policy": "strict-origin", "x-robots-tag": "noindex"})
+	}
+	if a.callback || a.live || a.stamp != t.Value.State.Default {
 		maps.Copy(out.Set, map[string]string{
 			"cache-control": "private, no-store", "cdn-cache-control": "no-store", "surrogate-control": "no-store",
 		})

@@ -150,6 +150,62 @@ func TestTokensOfOthersAtTheGatewayBlockPasses(t *testing.T) {
 	}
 }
 
+// As soon as the gateways' pods are seen their labels decide, all of them.
+func TestTheLabelsOfTheGatewaysPodsDecide(t *testing.T) {
+	for name, c := range map[string]struct {
+		selector map[string]string
+		gateway  string // of the Gateway API, that the rule is for
+		block    bool
+	}{
+		"everybody's":                  {block: true},
+		"what the pods have":           {selector: map[string]string{"app": "public"}, block: true},
+		"another gateway's pods":       {selector: map[string]string{"app": "private"}},
+		"a label that they lack":       {selector: map[string]string{"tier": "edge"}},
+		"one pod of them":              {selector: map[string]string{"canary": "yes"}, block: true},
+		"of a Gateway of the new kind": {gateway: "public"},
+	} {
+		w := newWorld(t, "web")
+		rule := &securityv1.RequestAuthentication{ObjectMeta: metav1.ObjectMeta{Namespace: "istio-system", Name: "users"}}
+		rule.Spec.JwtRules = []*securityapi.JWTRule{{Issuer: "https://login.example.com"}}
+		if c.selector != nil {
+			rule.Spec.Selector = &typeapi.WorkloadSelector{MatchLabels: c.selector}
+		}
+		if c.gateway != "" {
+			rule.Spec.TargetRefs = []*typeapi.PolicyTargetReference{{Kind: "Gateway", Name: c.gateway}}
+		}
+		w.in.RequestAuthentications = []*securityv1.RequestAuthentication{rule}
+		w.in.GatewayPods = []GatewayPods{{Namespace: "istio-ingress", Selector: w.in.Fleet.Spec.Edge.Gateways[0].Selector, Labels: []map[string]string{
+			{"istio": "ingress", "app": "public"}, {"istio": "ingress", "app": "public", "canary": "yes"},
+		}}}
+		if _, conditions := Translate(w.in); (len(conditions) == 1) != c.block {
+			t.Errorf("%s: %+v", name, conditions)
+		}
+	}
+}
+
+// What a gateway answers about views stays within what Envoy takes, and is
+// understood however many there are.
+func TestViewsText(t *testing.T) {
+	w := newWorld(t, "web")
+	w.open("r42", "web", "2")
+	if text := viewsText([]string{"baseline", "r42"}); !Shows(w.in.Value.State, text, "r42") || Shows(w.in.Value.State, text, "r4") {
+		t.Errorf("%q", text)
+	}
+	for i := range 100 {
+		stamp := fmt.Sprintf("%s-%d", strings.Repeat("x", 50), i)
+		w.in.Value.State.Views[stamp] = w.in.Value.State.Views["r42"]
+	}
+	objects, _ := Translate(w.in)
+	text := objects.Edges[0].Spec.Http[1].DirectResponse.Body.GetString_()
+	if len(text) > 4096 || !Shows(w.in.Value.State, text, "r42") || Shows(w.in.Value.State, text, "r4") {
+		t.Errorf("%d bytes: %q", len(text), text)
+	}
+	delete(w.in.Value.State.Views, strings.Repeat("x", 50)+"-1")
+	if Shows(w.in.Value.State, text, "r42") {
+		t.Error("an answer about other views counts")
+	}
+}
+
 // The regular expression for a share matches exactly the numbers below it.
 func TestTheSampleIsTheShare(t *testing.T) {
 	for n := 1; n < 4096; n++ {
@@ -189,5 +245,11 @@ func TestAccessLogBudgets(t *testing.T) {
 			c.want != "disabled" && !strings.Contains(got.Filter.GetExpression(), c.want):
 			t.Errorf("%+v: got %v", c.budget, got)
 		}
+		if len(got.Providers) != 1 || got.Providers[0].Name != "envoy" {
+			t.Errorf("%+v: logs go to %v, and without a name to nobody", c.budget, got.Providers)
+		}
+	}
+	if got := accessLogging(crd.AccessLog{Providers: []string{"otel", "file"}}).Providers; len(got) != 2 || got[0].Name != "otel" || got[1].Name != "file" {
+		t.Errorf("logs go to %v", got)
 	}
 }

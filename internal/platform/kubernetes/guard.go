@@ -121,14 +121,23 @@ func (t *translation) denials(ports []string) []*securityapi.Rule {
 		return &securityapi.Rule{To: elsewhere, When: append([]*securityapi.Condition{isPass}, when...)}
 	}
 	out := []*securityapi.Rule{deny(&securityapi.Condition{Key: "request.auth.claims[iss]", NotValues: []string{t.Passes.Issuer}})}
-	if len(known) == 0 {
-		return []*securityapi.Rule{deny()}
+	revoked := slices.Compact(slices.Sorted(slices.Values(t.Passes.Revoked)))
+	takenBack := &securityapi.Condition{Key: "request.auth.claims[jti]", Values: revoked}
+	switch {
+	case len(known) == 0:
+		out = []*securityapi.Rule{deny()}
+	default:
+		out = append(out, deny(&securityapi.Condition{Key: "request.auth.claims[greenroom_uid]", NotValues: known}))
+		if len(revoked) > 0 {
+			out = append(out, deny(takenBack))
+		}
 	}
-	out = append(out, deny(&securityapi.Condition{Key: "request.auth.claims[greenroom_uid]", NotValues: known}))
-	if len(t.Passes.Revoked) > 0 {
-		revoked := slices.Clone(t.Passes.Revoked)
-		slices.Sort(revoked)
-		out = append(out, deny(&securityapi.Condition{Key: "request.auth.claims[jti]", Values: slices.Compact(revoked)}))
+	if t.Passes.Live {
+		isPass = &securityapi.Condition{Key: "request.auth.claims[greenroom_live]", Values: []string{"*"}}
+		out = append(out, deny(&securityapi.Condition{Key: "request.auth.claims[iss]", NotValues: []string{t.Passes.Issuer}}))
+		if len(revoked) > 0 {
+			out = append(out, deny(takenBack))
+		}
 	}
 	return out
 }
@@ -141,7 +150,7 @@ func (t *translation) foreignRules(w workload) {
 		if Owns(t.Fleet, r) || r.Namespace != w.namespace && r.Namespace != t.RootNamespace {
 			continue
 		}
-		if len(r.Spec.JwtRules) == 0 || !selects(r.Spec.Selector.GetMatchLabels(), w.selector) {
+		if len(r.Spec.JwtRules) == 0 || !t.mayTake(r, w) {
 			continue
 		}
 		t.say(Condition{Type: PassesBlocked, Object: "RequestAuthentication " + r.Namespace + "/" + r.Name, Blocks: false,
@@ -150,15 +159,56 @@ func (t *translation) foreignRules(w workload) {
 	}
 }
 
-// selects reports whether a selector may take in pods that are known by some
-// of their labels: unless both name a label with different values.
-func selects(selector, known map[string]string) bool {
+// GatewayPods are the labels of the pods that a Gateway's selector takes in.
+type GatewayPods struct {
+	Namespace string
+	Selector  map[string]string
+	Labels    []map[string]string // of each pod, equal ones once
+}
+
+// apiGateway is the label by which rules for a Gateway of the Gateway API take in
+// its pods.
+const apiGateway = "gateway.networking.k8s.io/gateway-name"
+
+// mayTake reports whether a rule takes in a gateway's pods. While none of them
+// has been seen it may be so, unless both name a label with different values.
+func (t *translation) mayTake(r *securityv1.RequestAuthentication, w workload) bool {
+	var selectors []map[string]string
+	for _, ref := range append(slices.Clone(r.Spec.TargetRefs), r.Spec.TargetRef) {
+		if ref.GetKind() == "Gateway" {
+			selectors = append(selectors, map[string]string{apiGateway: ref.GetName()})
+		}
+	}
+	if len(r.Spec.TargetRefs) == 0 && r.Spec.TargetRef == nil {
+		selectors = append(selectors, r.Spec.Selector.GetMatchLabels())
+	}
+	at := slices.IndexFunc(t.GatewayPods, func(p GatewayPods) bool {
+		return p.Namespace == w.namespace && maps.Equal(p.Selector, w.selector) && len(p.Labels) > 0
+	})
+	return slices.ContainsFunc(selectors, func(selector map[string]string) bool {
+		if at < 0 {
+			return compatible(selector, w.selector)
+		}
+		return slices.ContainsFunc(t.GatewayPods[at].Labels, func(labels map[string]string) bool { return Within(selector, labels) })
+	})
+}
+
+// compatible reports whether no label is named with two values.
+func compatible(selector, known map[string]string) bool {
 	for key, value := range selector {
 		if have, ok := known[key]; ok && have != value {
 			return false
 		}
 	}
 	return true
+}
+
+// ForeignRules reports whether there are JWT rules of others that may hold at
+// the fleet's gateways: then the labels of their pods decide.
+func (in Input) ForeignRules() bool {
+	return slices.ContainsFunc(in.RequestAuthentications, func(r *securityv1.RequestAuthentication) bool {
+		return !Owns(in.Fleet, r) && len(r.Spec.JwtRules) > 0
+	})
 }
 
 // gatewayPods says where a Gateway's pods are, and what objects for them are

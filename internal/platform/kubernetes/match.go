@@ -13,7 +13,8 @@ import (
 // previews, running the image that the release names. What is found is told by
 // template hash and image digest; a tag alone never decides, since what it
 // stands for changes. Without a match the condition says what is missing.
-func Match(want crd.ReleaseService, r Rollout, pods map[string]Pods) (Template, *Condition) {
+func Match(want crd.ReleaseService, seen Seen) (Template, *Condition) {
+	r, pods := *seen.Rollout, seen.Pods
 	object := "Rollout " + r.Metadata.Name
 	if c := unusable(object, r); c != nil {
 		return Template{}, c
@@ -46,7 +47,7 @@ func Match(want crd.ReleaseService, r Rollout, pods map[string]Pods) (Template, 
 	if c != nil {
 		return Template{}, c
 	}
-	if runs := images[container]; !means(want.Image, runs, templateImage(r, container)) {
+	if runs := images[container]; !means(want.Image, runs, templateImage(seen.Template, container)) {
 		return Template{}, &Condition{Type: ImageDiffers, Object: object, Blocks: true,
 			Message: fmt.Sprintf("its preview runs %s, and the release names %s.", runs, want.Image), Remedy: previewRemedy(want)}
 	}
@@ -87,10 +88,9 @@ func means(named, runs, template string) bool {
 	return named == template
 }
 
-// templateImage is what the Rollout's own template says; "" where a workload
-// elsewhere has the template.
-func templateImage(r Rollout, container string) string {
-	for _, c := range r.Spec.Template.Spec.Containers {
+// templateImage is what a template says.
+func templateImage(t PodTemplate, container string) string {
+	for _, c := range t.Spec.Containers {
 		if c.Name == container {
 			return c.Image
 		}

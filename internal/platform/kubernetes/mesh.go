@@ -30,7 +30,7 @@ func (t *translation) meshOf(s crd.Service) *networkingv1.VirtualService {
 			Remedy:  "Create it, or name another one in the Fleet's spec.services[].service."})
 		return nil
 	}
-	if t.foreignInMesh(s) && t.idle() || !s.Fixed && !t.held(s.Name) {
+	if t.foreignInMesh(s) && t.idle() && !t.begun(t.meta(t.Fleet.Namespace, "mesh", s.Name).Name) || !s.Fixed && !t.held(s.Name) {
 		return nil
 	}
 	ports := requestPorts(base)
@@ -43,6 +43,7 @@ func (t *translation) meshOf(s crd.Service) *networkingv1.VirtualService {
 		},
 	}
 	vs.Labels[LabelService] = s.Name
+	sayRoutes(vs)
 	for _, p := range ports {
 		m := meshPort{translation: t, service: s, port: p, many: len(base.Spec.Ports) > 1}
 		vs.Spec.Http = append(vs.Spec.Http, m.routes()...)

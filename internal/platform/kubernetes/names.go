@@ -25,14 +25,25 @@ const (
 // apart, and which it sets in the selectors of its Services.
 const HashLabel = "rollouts-pod-template-hash"
 
-// labels are those of everything that belongs to a fleet.
-func labels(f *crd.Fleet) map[string]string {
-	return map[string]string{LabelManaged: ManagedBy, LabelFleet: f.Name, LabelNamespace: f.Namespace}
+// Labels are those of everything that belongs to a fleet.
+func Labels(f *crd.Fleet) map[string]string { return LabelsOf(f.Namespace, f.Name) }
+
+// LabelsOf returns the labels of everything that belongs to the fleet of that
+// namespace and name.
+func LabelsOf(namespace, fleet string) map[string]string {
+	return map[string]string{LabelManaged: ManagedBy, LabelFleet: fleet, LabelNamespace: namespace}
+}
+
+// NameOf returns the name of an object of a fleet. Parts are joined by dots,
+// which no name of a fleet or a service contains, so that no two objects get
+// the same name.
+func NameOf(fleet string, parts ...string) string {
+	return "greenroom." + fleet + "." + strings.Join(parts, ".")
 }
 
 // Owns reports whether an object is one that greenroom made for a fleet.
 func Owns(f *crd.Fleet, o metav1.Object) bool {
-	for key, value := range labels(f) {
+	for key, value := range Labels(f) {
 		if o.GetLabels()[key] != value {
 			return false
 		}
@@ -43,13 +54,12 @@ func Owns(f *crd.Fleet, o metav1.Object) bool {
 // ours reports whether greenroom made an object, for whichever fleet.
 func ours(o metav1.Object) bool { return o.GetLabels()[LabelManaged] == ManagedBy }
 
-// meta names an object of a fleet. Parts are joined by dots, which no name of
-// a fleet or a service contains, so that no two objects get the same name.
+// meta names an object of a fleet.
 func (t *translation) meta(namespace string, parts ...string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: namespace,
-		Name:      "greenroom." + t.Fleet.Name + "." + strings.Join(parts, "."),
-		Labels:    labels(t.Fleet),
+		Name:      NameOf(t.Fleet.Name, parts...),
+		Labels:    Labels(t.Fleet),
 	}
 }
 

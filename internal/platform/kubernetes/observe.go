@@ -10,16 +10,21 @@ import (
 
 // Observe says how the versions are doing. How many pods there are to be is
 // Argo's and the autoscaler's business, so a version has always been asked for
-// as many as the State says. A version that is not wanted any more is stopping
-// as soon as Argo has other pods active, and gone with its last pod.
+// as many as the State says. A version that is not wanted any more is stopping,
+// since only Argo ends pods and needs no telling, and gone with its last pod.
 func Observe(f *crd.Fleet, v Value, seen map[string]Seen) map[string]release.VersionStatus {
 	out := map[string]release.VersionStatus{}
 	desired := v.State.Desired()
 	for _, id := range slices.Sorted(maps.Keys(v.State.Versions)) {
 		version := v.State.Versions[id]
 		s, ok := serviceOf(f, version.Service)
+		_, wanted := slices.BinarySearch(desired, id)
+		if ok && s.Fixed && !wanted {
+			out[id] = release.VersionStatus{Stopping: true, Gone: true} // nobody here knows its pods
+			continue
+		}
 		if ok && s.Fixed {
-			out[id] = release.VersionStatus{Ready: 1}
+			out[id] = release.VersionStatus{Ready: max(1, version.Replicas), Replicas: version.Replicas}
 			continue
 		}
 		one := seen[version.Service]
@@ -28,21 +33,19 @@ func Observe(f *crd.Fleet, v Value, seen map[string]Seen) map[string]release.Ver
 			continue // its pods have not been found yet
 		}
 		pods, runs := one.Pods[hash]
-		_, wanted := slices.BinarySearch(desired, id)
 		switch {
 		case !runs && wanted:
 			out[id] = release.VersionStatus{Replicas: version.Replicas, Failed: whyMissing(one, hash)}
 		case !runs:
 			out[id] = release.VersionStatus{Stopping: true, Gone: true}
 		default:
-			status := release.VersionStatus{Ready: pods.Ready, Replicas: version.Replicas}
+			status := release.VersionStatus{Ready: pods.Ready, Replicas: version.Replicas, Stopping: !wanted}
 			if !v.Templates[id].Same(hash, pods) {
 				status.Ready = 0
 			}
 			if pods.Ready == 0 && pods.Trouble != "" && degraded(one) {
 				status.Failed = pods.Trouble
 			}
-			status.Stopping = !wanted && one.Rollout != nil && one.Rollout.Active() != hash
 			out[id] = status
 		}
 	}

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -35,27 +36,36 @@ func ProjectFleet(old crd.FleetStatus, v Value, conditions []Condition, generati
 			Since: instant(serving.Since), Until: instant(serving.Until),
 		},
 		Events:     slices.Clone(old.Events),
-		Conditions: projectConditions(old.Conditions, conditions, generation, now),
+		Conditions: ProjectConditions(old.Conditions, conditions, generation, now),
 	}
 	for _, e := range v.State.Pending {
 		out.Events = append(out.Events, crd.Event{
 			Time: metav1.NewTime(e.Time), Type: e.Type, Release: e.Release, Who: e.Who, Why: e.Why, Message: e.Message,
+			Revision: int64(v.State.Revision),
 		})
 	}
 	out.Events = out.Events[max(0, len(out.Events)-maxEvents):]
 	return out, nil
 }
 
-// ProjectRelease says in a Release's status what a state comes to for it. A
-// release that the state does not know has nothing but its conditions.
-func ProjectRelease(old crd.ReleaseStatus, name string, v Value, o map[string]release.VersionStatus, conditions []Condition, generation int64, now time.Time) crd.ReleaseStatus {
-	out := crd.ReleaseStatus{
-		ObservedGeneration: generation,
-		Conditions:         projectConditions(old.Conditions, conditions, generation, now),
+// ProjectRelease says in a Release's status what a state comes to for it. One
+// that the state does not know has nothing but its conditions, unless it has
+// ended: then it keeps what was told of it. What has ended is told of the
+// generation that it ended with, so that a change after that is one.
+func ProjectRelease(object *crd.Release, v Value, o map[string]release.VersionStatus, conditions []Condition, now time.Time) crd.ReleaseStatus {
+	old := object.Status
+	out := crd.ReleaseStatus{ObservedGeneration: object.Generation}
+	r, known := v.State.Releases[object.Name]
+	known = known && r.UID == string(object.UID)
+	if standing, _ := StandingOf(object, v); !known && standing == Over {
+		out = endedStatus(old)
 	}
-	r, known := v.State.Releases[name]
+	out.Conditions = ProjectConditions(old.Conditions, conditions, object.Generation, now)
 	if !known {
 		return out
+	}
+	if r.Phase.Ended() && old.Phase == string(r.Phase) {
+		out.ObservedGeneration = max(old.ObservedGeneration, v.Opened[r.Name])
 	}
 	out.Content, out.Phase, out.Reason, out.Stamp = int64(r.Generation), string(r.Phase), r.Reason, r.View
 	out.Since, out.Until = instant(r.Since), instant(r.WindowEnds)
@@ -68,6 +78,34 @@ func ProjectRelease(old crd.ReleaseStatus, name string, v Value, o map[string]re
 		})
 	}
 	return out
+}
+
+// SettlingReason says what a release that settles waits for, "" for nothing that
+// is known: the pods that it replaced are Argo's to end, however long ago their
+// last request was.
+func SettlingReason(r release.Release, v Value, seen map[string]Seen) string {
+	if r.Phase != release.Settling {
+		return ""
+	}
+	var services []string
+	var last time.Time
+	for _, service := range slices.Sorted(maps.Keys(r.Replaces)) {
+		one, id := seen[service], r.Replaces[service]
+		if one.Pods[v.Templates[id].Hash].Total == 0 || v.State.DefaultVersion(service) == id {
+			continue
+		}
+		services = append(services, service)
+		if one.Deadline.After(last) {
+			last = one.Deadline
+		}
+	}
+	switch {
+	case len(services) == 0:
+		return ""
+	case last.IsZero():
+		return "it waits until Argo ends the former pods of " + strings.Join(services, ", ") + " (scaleDownDelaySeconds)"
+	}
+	return fmt.Sprintf("it waits until Argo ends the former pods of %s, at %s (scaleDownDelaySeconds)", strings.Join(services, ", "), last.UTC().Format("2006-01-02T15:04:05Z"))
 }
 
 // mainImage is the image of the container called like the service, else of the
@@ -86,13 +124,13 @@ func instant(t time.Time) *metav1.Time {
 	if t.IsZero() {
 		return nil
 	}
-	return &metav1.Time{Time: t}
+	return &metav1.Time{Time: t.UTC().Truncate(time.Second)} // as the API server gives it back
 }
 
-// projectConditions writes conditions as status has them: one of each type,
+// ProjectConditions writes conditions as status has them: one of each type,
 // True while it is there and away when it is not, and Ready above all. The
 // time of a condition changes only with its truth.
-func projectConditions(old []metav1.Condition, conditions []Condition, generation int64, now time.Time) []metav1.Condition {
+func ProjectConditions(old []metav1.Condition, conditions []Condition, generation int64, now time.Time) []metav1.Condition {
 	ready := metav1.Condition{Type: readyCondition, Status: metav1.ConditionTrue, Reason: "NothingBlocks", Message: "Nothing speaks against releases."}
 	var out []metav1.Condition
 	set := func(c metav1.Condition) {

@@ -19,11 +19,12 @@ func RolloutKind() schema.GroupVersionKind {
 // later.
 type Rollout struct {
 	Metadata struct {
-		Name        string            `json:"name"`
-		Namespace   string            `json:"namespace"`
-		UID         string            `json:"uid"`
-		Generation  int64             `json:"generation"`
-		Annotations map[string]string `json:"annotations"`
+		Name            string            `json:"name"`
+		Namespace       string            `json:"namespace"`
+		UID             string            `json:"uid"`
+		Generation      int64             `json:"generation"`
+		ResourceVersion string            `json:"resourceVersion"`
+		Annotations     map[string]string `json:"annotations"`
 	} `json:"metadata"`
 	Spec struct {
 		Replicas    *int32          `json:"replicas"`
@@ -33,8 +34,9 @@ type Rollout struct {
 		Strategy    RolloutStrategy `json:"strategy"`
 	} `json:"spec"`
 	Status struct {
-		ObservedGeneration string           `json:"observedGeneration"` // a text, as Argo writes it
-		Phase              string           `json:"phase"`              // Progressing, Paused, Healthy or Degraded
+		ObservedGeneration string           `json:"observedGeneration"`         // a text, as Argo writes it
+		ObservedWorkload   string           `json:"workloadObservedGeneration"` // of the Deployment in spec.workloadRef
+		Phase              string           `json:"phase"`                      // Progressing, Paused, Healthy or Degraded
 		Message            string           `json:"message"`
 		Abort              bool             `json:"abort"`
 		CurrentPodHash     string           `json:"currentPodHash"` // of the template as it is now

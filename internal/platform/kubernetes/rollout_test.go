@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,7 +20,7 @@ import (
 const waiting = `
 apiVersion: argoproj.io/v1alpha1
 kind: Rollout
-metadata: {name: chat, namespace: shop, generation: 7}
+metadata: {name: chat, namespace: shop, generation: 7, resourceVersion: "77"}
 spec:
   replicas: 3
   selector: {matchLabels: {app: chat}}
@@ -156,7 +157,7 @@ func TestMatch(t *testing.T) {
 		"promotes by default":     {crd.ReleaseService{Name: "chat"}, rollout(t, "autoPromotionEnabled: false\n", "antiAffinity: {}\n"), running, AutoPromotion},
 		"a preview of fewer pods": {crd.ReleaseService{Name: "chat"}, rollout(t, "autoPromotionEnabled: false", "autoPromotionEnabled: false\n      previewReplicaCount: 1"), running, PreviewTooSmall},
 	} {
-		got, c2 := Match(c.want, *c.rollout, c.pods)
+		got, c2 := Match(c.want, Seen{Rollout: c.rollout, Template: c.rollout.Spec.Template, Pods: c.pods})
 		switch {
 		case c.refused == "" && (c2 != nil || got.Hash != "bbb" || got.Images["chat"] != named+"@sha256:22"):
 			t.Errorf("%s: got %+v, %+v", name, got, c2)
@@ -182,6 +183,10 @@ func TestInspect(t *testing.T) {
 	back := released(t)
 	back.promote("r42")
 	back.must(back.in.Value.State.Rollback("r42", back.alice, back.now))
+	mended := released(t)
+	mended.promote("r42")
+	mended.must(mended.in.Value.State.Rollback("r42", mended.alice, mended.now))
+	mended.must(mended.in.Value.State.Rebase(release.Opening{Name: "r42", Description: "mended", Versions: []release.Version{mended.in.Value.State.Versions["chat@2"]}}, mended.alice, mended.now))
 	settled := released(t)
 	settled.promote("r42")
 	settled.later(time.Hour)
@@ -206,13 +211,24 @@ func TestInspect(t *testing.T) {
 		"promoted by hand":         {previewing, Seen{Rollout: rollout(t, promoted...), Pods: pods}, []string{PromotedByHand}, "still get aaa"},
 		"Argo follows soon":        {live, Seen{Rollout: rollout(t), Pods: pods}, nil, ""},
 		"Argo has followed":        {live, Seen{Rollout: rollout(t, promoted...), Pods: pods}, nil, ""},
-		"a newer image while live": {live, Seen{Rollout: rollout(t, append([]string{"currentPodHash: bbb", "currentPodHash: ccc"}, promoted...)...), Pods: pods}, []string{TemplateChanged}, "scales down after 1h0m30s"},
+		"newer before Argo's turn": {live, Seen{Rollout: rollout(t, "currentPodHash: bbb", "currentPodHash: ccc"), Pods: pods}, []string{TemplateChanged}, "scales down after 1h0m30s"},
+		"a newer image while live": {live, Seen{Rollout: rollout(t, append([]string{"currentPodHash: bbb", "currentPodHash: ccc"}, promoted...)...), Pods: pods}, nil, ""},
 		"rolled back":              {back, Seen{Rollout: rollout(t, promoted...), Pods: pods, Deadline: noon.Add(time.Hour)}, []string{RollbackNeedsRevert}, "until 2026-05-06T13:00:00Z"},
-		"rolled back and reverted": {back, Seen{Rollout: rollout(t, "currentPodHash: bbb", "currentPodHash: aaa"), Pods: pods}, nil, ""},
+		"rolled back and reverted": {back, Seen{Rollout: rollout(t, "currentPodHash: bbb", "currentPodHash: aaa"), Pods: pods}, []string{NotPreviewed}, "open r42 again, so that Argo previews it"},
+		"then the next preview":    {back, Seen{Rollout: rollout(t, "currentPodHash: bbb", "currentPodHash: ccc"), Pods: pods}, []string{NotPreviewed}, "its template is ccc"},
+		"then changed and opened":  {mended, Seen{Rollout: rollout(t, "currentPodHash: bbb", "currentPodHash: aaa"), Pods: pods}, []string{TemplateChanged}, "changed to aaa while r42 is in"},
 		"settled":                  {settled, Seen{Rollout: rollout(t, promoted...), Pods: pods}, nil, ""},
 		"changed beside greenroom": {settled, Seen{Rollout: rollout(t, "activeSelector: aaa", "activeSelector: ccc"), Pods: pods}, []string{ActiveDiffers}, "ordinary requests get bbb"},
 	} {
-		got := Inspect(c.w.in.Fleet, c.w.in.Value, map[string]Seen{"chat": c.seen})
+		got := Inspect(c.w.in.Fleet, c.w.in.Value, nil, map[string]Seen{"chat": c.seen})
+		for _, one := range got { // it is the way back that blocks nothing: the release may go live again
+			if one.Type == RollbackNeedsRevert && one.Blocks {
+				t.Errorf("%s: %s speaks against promoting it again", name, one.Type)
+			}
+			if one.Type == NotPreviewed && (len(Against("r42", got)) != 1 || len(Against("r43", got)) != 0 || Summarise(got)[0].Blocks) {
+				t.Errorf("%s: %+v must speak against r42 alone", name, one)
+			}
+		}
 		var types []string
 		for _, one := range got {
 			types = append(types, one.Type)
@@ -226,12 +242,29 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// The operator sets an image again that it has put back: only what another
+// release previews meanwhile is in the way.
+func TestARolledBackReleaseWhoseImageIsSetAgain(t *testing.T) {
+	w := released(t)
+	w.promote("r42")
+	w.must(w.in.Value.State.Rollback("r42", w.alice, w.now))
+	w.in.Value.Opened = map[string]int64{"r42": 1}
+	object := &crd.Release{Spec: crd.ReleaseSpec{Services: []crd.ReleaseService{{Name: "chat", Image: "registry.example.com:5000/chat:2", Apply: true}}}}
+	object.Name, object.UID, object.Generation = "r42", "uid-r42", 1
+	for now, want := range map[string]int{"aaa": 0, "bbb": 0, "ccc": 1} {
+		seen := map[string]Seen{"chat": {Rollout: rollout(t, "currentPodHash: bbb", "currentPodHash: "+now)}}
+		if got := Inspect(w.in.Fleet, w.in.Value, []*crd.Release{object}, seen); len(got) != want || len(Against("r42", got)) != want {
+			t.Errorf("its template is %s: %+v", now, got)
+		}
+	}
+}
+
 func TestARolloutHasOnePreview(t *testing.T) {
 	w := newWorld(t, "chat", "web")
 	w.in.Fleet.Spec.Services = w.in.Fleet.Spec.Services[:1]
 	w.open("r42", "chat", "2")
 	w.open("r43", "chat", "3")
-	got := Inspect(w.in.Fleet, w.in.Value, map[string]Seen{"chat": {Rollout: rollout(t)}})
+	got := Inspect(w.in.Fleet, w.in.Value, nil, map[string]Seen{"chat": {Rollout: rollout(t)}})
 	found := false
 	for _, c := range got {
 		found = found || c.Type == SeveralPreviews && strings.Contains(c.Message, "r42 and r43")
@@ -278,7 +311,26 @@ func TestObserve(t *testing.T) {
 	if got := observe(rollout(t), both)["chat@2"]; !got.Stopping || got.Gone {
 		t.Errorf("aborted, pods left: %+v", got)
 	}
+	byHand := map[string]Seen{"chat": {Rollout: rollout(t, "activeSelector: aaa", "activeSelector: bbb"), Pods: both}}
+	_, actions := release.Step(w.in.Value.State, release.Observation{Versions: Observe(w.in.Fleet, w.in.Value, byHand)}, w.now)
+	if len(actions) > 0 {
+		t.Errorf("aborted, and Argo still calls it active: %+v are to be done for ever", actions)
+	}
 	if got := observe(rollout(t), ReadPods([]*corev1.Pod{pod("aaa", "11", true)}))["chat@2"]; !got.Gone {
 		t.Errorf("aborted, no pods left: %+v", got)
+	}
+}
+
+func TestATemplateOfADeploymentIsKnownWhenArgoHasSeenIt(t *testing.T) {
+	d := &appsv1.Deployment{}
+	d.Generation = 4
+	d.Annotations = map[string]string{FormerImageAnnotation: "chat=registry.example.com/chat:1"}
+	d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "chat", Image: "registry.example.com/chat:3"}}
+	for observed, want := range map[string]bool{"4": true, "3": false, "": false} {
+		s := Seen{Rollout: rollout(t, "  phase: Paused", "  phase: Paused\n  workloadObservedGeneration: \""+observed+"\"")}
+		s.TakeTemplate(d)
+		if s.Rollout.Observed() != want || templateImage(s.Template, "chat") != "registry.example.com/chat:3" || s.FormerImage == "" {
+			t.Errorf("observed as %q: %t, %+v", observed, s.Rollout.Observed(), s)
+		}
 	}
 }

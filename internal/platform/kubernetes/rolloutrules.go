@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
 	"github.com/greenroom-dev/greenroom/internal/release"
@@ -14,9 +16,28 @@ import (
 
 // Seen is what was observed of a service's pods.
 type Seen struct {
-	Rollout  *Rollout        // nil: there is none
-	Pods     map[string]Pods // by template hash
-	Deadline time.Time       // until when Argo keeps the pods that are not active; zero: not known
+	Rollout     *Rollout        // nil: there is none
+	Template    PodTemplate     // the Rollout's own, or that of the Deployment it refers to
+	FormerImage string          // FormerImageAnnotation of what has the template
+	Pods        map[string]Pods // by template hash
+	Deadline    time.Time       // until when Argo keeps the pods that are not active; zero: not known
+}
+
+// TakeTemplate takes the template from the Deployment that the Rollout refers
+// to, which is where its image is set. Until Argo has seen the Deployment as it
+// is now, the Rollout's status speaks of a former template.
+func (s *Seen) TakeTemplate(d *appsv1.Deployment) {
+	if s.Rollout.Status.ObservedWorkload != fmt.Sprint(d.Generation) {
+		behind := *s.Rollout
+		behind.Status.ObservedGeneration = ""
+		s.Rollout = &behind
+	}
+	s.FormerImage = d.Annotations[FormerImageAnnotation]
+	s.Template = PodTemplate{}
+	s.Template.Metadata.Labels, s.Template.Metadata.Annotations = d.Spec.Template.Labels, d.Spec.Template.Annotations
+	for _, c := range d.Spec.Template.Spec.Containers {
+		s.Template.Spec.Containers = append(s.Template.Spec.Containers, Container{Name: c.Name, Image: c.Image})
+	}
 }
 
 // unusable says why a Rollout cannot be released with, nil if it can.
@@ -40,14 +61,14 @@ func unusable(object string, r Rollout) *Condition {
 }
 
 // Inspect finds what is in the way of a fleet's releases in its Rollouts and
-// pods, and says what to do about it.
-func Inspect(f *crd.Fleet, v Value, seen map[string]Seen) []Condition {
+// pods, and says what to do about it. Releases are the fleet's objects.
+func Inspect(f *crd.Fleet, v Value, releases []*crd.Release, seen map[string]Seen) []Condition {
 	var out []Condition
 	for _, s := range f.Spec.Services {
 		if s.Fixed {
 			continue
 		}
-		i := inspection{fleet: f, value: v, service: s, seen: seen[s.Name], object: "Rollout " + cmp.Or(s.Rollout, s.Name)}
+		i := inspection{value: v, objects: releases, service: s, seen: seen[s.Name], object: "Rollout " + cmp.Or(s.Rollout, s.Name)}
 		i.look()
 		out = append(out, i.found...)
 	}
@@ -56,8 +77,8 @@ func Inspect(f *crd.Fleet, v Value, seen map[string]Seen) []Condition {
 
 // inspection looks at one service.
 type inspection struct {
-	fleet   *crd.Fleet
 	value   Value
+	objects []*crd.Release
 	service crd.Service
 	seen    Seen
 	object  string
@@ -86,6 +107,7 @@ func (i *inspection) look() {
 	i.delay(r)
 	i.sidecars()
 	i.template(r)
+	i.takenBack(r)
 	i.active(r)
 }
 
@@ -171,16 +193,50 @@ func (i *inspection) template(r Rollout) {
 		}
 		switch one.Phase {
 		case release.Previewing, release.Canary:
-			if former := i.value.Templates[one.Replaces[i.service.Name]].Hash; now == former && one.RolledBack != nil {
-				continue // the revert that a rollback asks for
+			if one.TakenBack() {
+				continue // the revert that a rollback asks for, or what comes after it
 			}
 			i.say(TemplateChanged, fmt.Sprintf("its template changed to %s while %s is in %s with %s.", now, one.Name, one.Phase, want),
 				"Put the template back, or open "+one.Name+" again to take in the new one.", true)
 		case release.Live:
+			if r.Active() == want {
+				continue // its pods are the active ones: a newer preview takes nothing away
+			}
 			i.say(TemplateChanged, fmt.Sprintf("its template changed to %s while %s is live with %s, whose pods Argo scales down after %s.", now, one.Name, want, i.scaleDownDelay(r)),
 				"Put the template back; or roll "+one.Name+" back, or settle it, before then.", true)
 		}
 	}
+}
+
+// takenBack looks for releases that were rolled back and whose pods Argo is
+// about to scale down: ordinary requests must not get those.
+func (i *inspection) takenBack(r Rollout) {
+	now := r.Status.CurrentPodHash
+	for _, one := range i.releases() {
+		want := i.value.Templates[one.Versions[i.service.Name]].Hash
+		if !one.TakenBack() || want == "" || now == "" || want == now || want == r.Active() || !r.Observed() {
+			continue
+		}
+		remedy := "Set its image again where it is kept (Git) and open " + one.Name + " again, so that Argo previews it."
+		if i.applies(one) {
+			if now == r.Active() {
+				continue // its image is set again as soon as it is live
+			}
+			remedy = "Promote or abort the release that the Rollout previews now, then promote " + one.Name + "; or open " + one.Name + " again with another image."
+		}
+		i.found = append(i.found, Condition{Type: NotPreviewed, Object: i.object, Release: one.Name, Blocks: true, Remedy: remedy,
+			Message: fmt.Sprintf("its template is %s since %s was rolled back, which brings %s: Argo would scale its pods down while it is live.", now, one.Name, want)})
+	}
+}
+
+// applies reports whether the operator sets the service's image for a release.
+func (i *inspection) applies(one release.Release) bool {
+	at := slices.IndexFunc(i.objects, func(r *crd.Release) bool { return string(r.UID) == one.UID })
+	if at < 0 || i.value.Opened[one.Name] != i.objects[at].Generation {
+		return false
+	}
+	_, yes := applied(i.objects[at], i.service.Name)
+	return yes
 }
 
 func (i *inspection) scaleDownDelay(r Rollout) time.Duration {
@@ -202,12 +258,12 @@ func (i *inspection) active(r Rollout) {
 		switch {
 		case one.Phase == release.Live && brings == serves && active == i.value.Templates[one.Replaces[i.service.Name]].Hash:
 			return // promoted at the edge; Argo follows
-		case one.RolledBack != nil && brings == active:
+		case one.TakenBack() && brings == active:
 			message := fmt.Sprintf("Argo still calls %s active, which %s was rolled back from; ordinary requests get %s already.", active, one.Name, serves)
 			if !i.seen.Deadline.IsZero() {
 				message += " Argo keeps those pods until " + i.seen.Deadline.UTC().Format(time.RFC3339) + "."
 			}
-			i.say(RollbackNeedsRevert, message, "Revert the image where it is kept (Git) before then.", true)
+			i.say(RollbackNeedsRevert, message, "Revert the image where it is kept (Git) before then, or promote "+one.Name+" again.", false)
 			return
 		case brings == active:
 			i.say(PromotedByHand, fmt.Sprintf("somebody promoted %s of %s in Argo; ordinary requests still get %s.", active, one.Name, serves),
@@ -224,7 +280,7 @@ func severalPreviews(s release.State) []Condition {
 	by := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(s.Releases)) {
 		r := s.Releases[name]
-		if r.Phase != release.Preparing && r.Phase != release.Previewing && r.Phase != release.Canary || r.RolledBack != nil {
+		if r.Phase != release.Preparing && r.Phase != release.Previewing && r.Phase != release.Canary || r.TakenBack() {
 			continue
 		}
 		for service := range r.Versions {

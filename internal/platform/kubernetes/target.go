@@ -140,7 +140,7 @@ func (t *translation) pin(s crd.Service, base *corev1.Service, hash string) stri
 	}
 	out := &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.Fleet.Namespace, Name: name, Labels: labels(t.Fleet)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.Fleet.Namespace, Name: name, Labels: Labels(t.Fleet)},
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Selector: maps.Clone(base.Spec.Selector)},
 	}
 	if out.Spec.Selector == nil {

@@ -22,14 +22,19 @@ type Input struct {
 	Fleet  *crd.Fleet
 	Value  Value
 	Passes Passes
-	Pages  *Backend // who answers below /.greenroom/; nil: nobody, but for /.greenroom/default
-	Canary int      // per cent of users that a release in Canary gets
+	// Callbacks are the addresses that outside systems can call now, the newest
+	// first.
+	Callbacks []Callback
+	Pages     *Backend // who answers below /.greenroom/; nil: nobody, but for /.greenroom/default
+	Canary    int      // per cent of users that a release in Canary gets
 
-	// What was observed. Objects that greenroom made are among none of them.
+	// What was observed. Objects that greenroom made need not be among them.
 	Services               map[string]*corev1.Service // by the fleet's name for the service
 	VirtualServices        []*networkingv1.VirtualService
 	DestinationRules       []*networkingv1.DestinationRule
 	RequestAuthentications []*securityv1.RequestAuthentication
+	GatewayPods            []GatewayPods   // those whose labels are known
+	Begun                  map[string]bool // names of the VirtualServices in the fleet's namespace that greenroom made for it
 
 	ClusterDomain string // cluster.local if empty
 	RootNamespace string // of the mesh; istio-system if empty
@@ -41,6 +46,7 @@ type Passes struct {
 	Audience string   // as the tokens name it
 	JWKS     string   // the public keys; empty: there are no passes yet
 	Revoked  []string // IDs of passes that are not over
+	Live     bool     // some that are not over are for whatever serves
 }
 
 // Backend is a host of the mesh and a port.

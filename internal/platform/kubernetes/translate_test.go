@@ -41,6 +41,20 @@ func cases() map[string]func(tester) *world {
 			w.open("r43", "wallet", "3")
 			return w
 		},
+		"hold-writes": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.open("r42", "chat", "2")
+			w.in.Passes.Live, w.in.Passes.Revoked = true, []string{"p1"}
+			w.in.Value.State = w.in.Value.State.BeginHold(release.Holding{Mode: release.HoldWrites, For: time.Hour}, release.Actor{Who: "ann"}, w.now)
+			return w
+		},
+		"hold-page": func(t tester) *world {
+			w := newWorld(t, "web", "chat")
+			w.in.Fleet.Spec.Edge.Hold = crd.Hold{Message: "Back at nine.", HTML: "<h1>Ours</h1>", RetryAfter: "2m"}
+			w.in.Value.State = w.in.Value.State.BeginHold(release.Holding{Mode: release.HoldPage,
+				Routes: []release.HoldRoute{{Path: "/shop"}, {Host: "api.example.com"}}}, release.Actor{Who: "ann"}, w.now)
+			return w
+		},
 		"live": func(t tester) *world {
 			w := newWorld(t, "web", "chat")
 			w.open("r42", "chat", "2")
@@ -280,7 +294,7 @@ func TestForeignRoutesDoNotEndARelease(t *testing.T) {
 	w.in.VirtualServices = cases()["foreign"](t).in.VirtualServices
 	objects, conditions := Translate(w.in)
 	other := w.in.VirtualServices[0].DeepCopy()
-	other.Labels = labels(&crd.Fleet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "other"}})
+	other.Labels = Labels(&crd.Fleet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "other"}})
 	w.in.VirtualServices = []*networkingv1.VirtualService{other}
 	if _, again := Translate(w.in); len(again) != 1 {
 		t.Errorf("another fleet's routes: %+v", again)
@@ -340,5 +354,54 @@ func TestValueSurvivesTheAPIServer(t *testing.T) {
 	want.State.Versions["x"] = release.Version{Name: strings.Repeat("x", maxValue)}
 	if _, err := EncodeValue(want); err == nil {
 		t.Error("a state that does not fit was written")
+	}
+}
+
+// Two Inputs have one print only if they come to the same objects.
+func TestPrint(t *testing.T) {
+	print := func(w *world) Digest {
+		d, err := w.in.Print()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	w := newWorld(t, "web", "chat")
+	first := print(w)
+	w.in.Value.State.Revision++
+	if print(w) != first {
+		t.Error("a revision counts")
+	}
+	for name, change := range map[string]func(){
+		"a release":        func() { w.open("r42", "chat", "2") },
+		"a promotion":      func() { w.promote("r42") },
+		"the Fleet":        func() { w.in.Fleet.Spec.Services[0].Timeout = "3s" },
+		"a Service":        func() { w.in.Services["web"].ResourceVersion = "2" },
+		"a revoked pass":   func() { w.in.Passes.Revoked = []string{"p1"} },
+		"a foreign route":  func() { w.in.VirtualServices = []*networkingv1.VirtualService{{}} },
+		"what was begun":   func() { w.in.Begun = map[string]bool{"x": true} },
+		"a gateway's pods": func() { w.in.GatewayPods = []GatewayPods{{Namespace: "istio-ingress"}} },
+		"a template":       func() { w.in.Value.Templates["web@1"] = Template{Hash: "other"} },
+	} {
+		before := print(w)
+		if name == "a promotion" && w.in.Value.State.Releases["r42"].Name == "" {
+			continue // there is nothing to promote yet
+		}
+		change()
+		if print(w) == before {
+			t.Errorf("%s does not count", name)
+		}
+	}
+}
+
+// A VirtualService of ours is told from its metadata.
+func TestRoutedBy(t *testing.T) {
+	w := headersAndHosts(t)
+	objects, _ := Translate(w.in)
+	for _, vs := range append(objects.Mesh, objects.Edges...) {
+		got := RoutedBy(vs.ObjectMeta)
+		if diff := cmp.Diff([][]string{vs.Spec.Gateways, vs.Spec.Hosts}, [][]string{got.Spec.Gateways, got.Spec.Hosts}); diff != "" {
+			t.Errorf("%s: %s", vs.Name, diff)
+		}
 	}
 }

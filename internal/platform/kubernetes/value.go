@@ -22,8 +22,33 @@ const maxValue = 1 << 20
 type Value struct {
 	Format    int                 `json:"format"`
 	State     release.State       `json:"state"`
-	Templates map[string]Template `json:"templates"`         // by version ID, of all that State speaks of
-	Reverts   map[string]string   `json:"reverts,omitempty"` // version ID → image to put back after a rollback, where we set it
+	Templates map[string]Template `json:"templates"` // by version ID, of all that State speaks of
+	Opened    map[string]int64    `json:"opened"`    // by release: the generation of its object that State knows
+}
+
+// Core returns the state.
+func (v Value) Core() release.State { return v.State }
+
+// With returns the Value with another state, and without what that state does
+// not speak of any more.
+func (v Value) With(s release.State) Value {
+	v.State = s
+	v.Templates, v.Opened = maps.Clone(v.Templates), maps.Clone(v.Opened)
+	maps.DeleteFunc(v.Templates, func(id string, _ Template) bool { _, known := s.Versions[id]; return !known })
+	maps.DeleteFunc(v.Opened, func(name string, _ int64) bool { _, known := s.Releases[name]; return !known })
+	return v
+}
+
+// Opening is the Value with a state in which a release was opened, or joined
+// the fleet, with versions made of these templates.
+func (v Value) Opening(s release.State, templates map[string]Template) Value {
+	known := maps.Clone(v.Templates)
+	if known == nil {
+		known = map[string]Template{}
+	}
+	maps.Copy(known, templates)
+	v.Templates = known
+	return v.With(s)
 }
 
 // Template is what makes a version in a cluster.
@@ -32,14 +57,11 @@ type Template struct {
 	Images map[string]string `json:"images,omitempty"` // container → image by digest, as its pods run it; but for the sidecar
 }
 
-// EncodeValue writes a Value for Fleet.status, without what belongs to
-// versions that its State has forgotten. It fails when the Value would not fit
-// the API server: fewer services, or a shorter history, help.
+// EncodeValue writes a Value for Fleet.status. It fails when the Value would
+// not fit the API server: fewer services, or a shorter history, help.
 func EncodeValue(v Value) (*runtime.RawExtension, error) {
+	v = v.With(v.State)
 	v.Format = valueFormat
-	v.Templates, v.Reverts = maps.Clone(v.Templates), maps.Clone(v.Reverts)
-	maps.DeleteFunc(v.Templates, func(id string, _ Template) bool { _, known := v.State.Versions[id]; return !known })
-	maps.DeleteFunc(v.Reverts, func(id, _ string) bool { _, known := v.State.Versions[id]; return !known })
 	data, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("writing down the fleet's state: %w", err)

@@ -1,0 +1,63 @@
+package operator
+
+import (
+	"testing"
+
+	istioapi "istio.io/api/networking/v1alpha3"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestAskedHost(t *testing.T) {
+	for _, c := range []struct {
+		served []string // by a server of a Gateway in istio-ingress
+		hosts  []string // of a fleet in shop
+		want   string   // "": none
+	}{
+		{[]string{"*"}, []string{"a.test"}, "a.test"},
+		{[]string{"b.test"}, []string{"a.test"}, ""},
+		{[]string{"b.test", "A.test"}, []string{"a.test"}, "a.test"},
+		{[]string{"b.test"}, []string{"a.test", "b.test"}, "b.test"},
+		{[]string{"*.test"}, []string{"a.test"}, "a.test"},
+		{[]string{"*.test"}, []string{"test"}, ""},
+		{[]string{"*.test"}, []string{"*.a.test"}, "greenroom-asks.a.test"},
+		{[]string{"a.test"}, []string{"*.test"}, "a.test"},
+		{[]string{"*.a.test"}, []string{"*"}, "greenroom-asks.a.test"},
+		{[]string{"*"}, []string{"*"}, "greenroom-asks"},
+		{[]string{"shop/*"}, []string{"a.test"}, "a.test"},
+		{[]string{"*/a.test"}, []string{"a.test"}, "a.test"},
+		{[]string{"other/a.test"}, []string{"a.test"}, ""},
+		{[]string{"./a.test"}, []string{"a.test"}, ""},
+		{[]string{"./a.test", "shop/*.test"}, []string{"a.test"}, "a.test"},
+		{nil, []string{"a.test"}, ""},
+	} {
+		got, ok := askedHost(c.served, "istio-ingress", "shop", c.hosts)
+		if got != c.want || ok != (c.want != "") {
+			t.Errorf("a server of %v and a fleet of %v: asked for %q (%t), want %q", c.served, c.hosts, got, ok, c.want)
+		}
+	}
+	if got, ok := askedHost([]string{"./a.test"}, "shop", "shop", []string{"a.test"}); !ok || got != "a.test" {
+		t.Errorf("a server for its own namespace alone, of the fleet's: %q, %t", got, ok)
+	}
+}
+
+// A Gateway that serves others too is asked where it serves the fleet.
+func TestAskAtSkipsServersOfOthers(t *testing.T) {
+	server := func(number uint32, protocol, host string, tls *istioapi.ServerTLSSettings) *istioapi.Server {
+		return &istioapi.Server{Port: &istioapi.Port{Number: number, Protocol: protocol}, Hosts: []string{host}, Tls: tls}
+	}
+	gw := &networkingv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: "istio-ingress"}, Spec: istioapi.Gateway{Servers: []*istioapi.Server{
+		server(8080, "HTTP", "admin.test", nil),
+		server(80, "HTTP", "a.test", &istioapi.ServerTLSSettings{HttpsRedirect: true}),
+		server(8443, "HTTPS", "other/*", &istioapi.ServerTLSSettings{Mode: istioapi.ServerTLSSettings_SIMPLE}),
+		server(443, "HTTPS", "a.test", &istioapi.ServerTLSSettings{Mode: istioapi.ServerTLSSettings_SIMPLE}),
+	}}}
+	port, scheme, host, ok := askAt(gw, "shop", []string{"a.test"}, &corev1.Pod{}, nil)
+	if !ok || port != 443 || scheme != "https" || host != "a.test" {
+		t.Errorf("asked at %s %d for %q (%t), want https 443 for a.test", scheme, port, host, ok)
+	}
+	if port, _, _, ok := askAt(gw, "shop", []string{"b.test"}, &corev1.Pod{}, nil); ok {
+		t.Errorf("a Gateway without the fleet's host is asked at %d", port)
+	}
+}

@@ -1,0 +1,203 @@
+package operator_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	networkingapi "istio.io/api/networking/v1alpha3"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	api "github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/operator/journal"
+	"github.com/greenroom-dev/greenroom/internal/operator/operatortest"
+)
+
+// TestPromote is what comes between a promotion and its switch.
+func TestPromote(t *testing.T) {
+	t.Parallel()
+	tell(t, 1, []story{
+		{"a view that was built meanwhile", testBuiltMeanwhile}, {"before the first look", testFirstLook},
+		{"a gateway's pod that goes", testGateGoes}, {"beside an old log", testOldLog},
+	})
+}
+
+// seasoning is how long a view must have been in the cluster before it serves.
+const seasoning = 3 * time.Second
+
+// While a promotion waits for the proxies, another view takes the place of the
+// one that it waits for: that one is waited for too.
+func testBuiltMeanwhile(t *testing.T, cluster *operatortest.Cluster) {
+	r := newRig(t, cluster, "api", "chat")
+	r.fleet("api", "chat")
+	r.serves("baseline")
+	r.release("r1", "2", "api")
+	r.phase("r1", "Previewing")
+	if _, err := r.api.Promote(t.Context(), "r1", api.Promote{}); err != nil {
+		t.Fatal(err)
+	}
+	r.release("r2", "2", "chat")
+	r.phase("r2", "Previewing")
+	former, err := r.api.Release(t.Context(), "r2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now()
+	type result struct {
+		out api.Changed
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), wait)
+		defer cancel()
+		for {
+			out, err := r.api.Promote(ctx, "r2", api.Promote{})
+			var refused *api.Error
+			if errors.As(err, &refused) && strings.Contains(refused.Detail, "rebuilt") { // it came in that very moment
+				continue
+			}
+			done <- result{out, err}
+			return
+		}
+	}()
+	if _, err := r.api.Rollback(t.Context(), "r1", api.Asked{}); err != nil {
+		t.Fatal(err)
+	}
+	got := <-done
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	if got.out.Serving.Stamp == former.Stamp || got.out.Serving.Release != "r2" {
+		t.Fatalf("ordinary requests get %+v, and %s was built upon what was rolled back", got.out.Serving, former.Stamp)
+	}
+	if waited := got.out.Serving.Since.Sub(before); waited < seasoning {
+		t.Errorf("%s, which was built meanwhile, serves after %v", got.out.Serving.Stamp, waited)
+	}
+}
+
+// What speaks against promotions is not known to an operator that has just
+// started: it looks first.
+func testFirstLook(t *testing.T, cluster *operatortest.Cluster) {
+	r := newRig(t, cluster, "api")
+	r.fleet("api")
+	r.serves("baseline")
+	r.release("r1", "2", "api")
+	r.phase("r1", "Previewing")
+	r.stop()
+	r.create(&networkingv1.VirtualService{ObjectMeta: r.meta("theirs"), Spec: networkingapi.VirtualService{
+		Hosts: []string{r.ns + ".test"}, Gateways: []string{"edge"},
+		Http: []*networkingapi.HTTPRoute{{Route: []*networkingapi.HTTPRouteDestination{{Destination: &networkingapi.Destination{Host: "api"}}}}},
+	}})
+	r.start()
+	r.until("a promotion is refused", func() error {
+		_, err := r.api.Promote(t.Context(), "r1", api.Promote{})
+		var answered *api.Error
+		if err == nil {
+			t.Fatal("promoted beside routes of somebody else")
+		}
+		if !errors.As(err, &answered) || answered.Code != "refused" {
+			return err // the operator is on its way
+		}
+		if answered.Rule != "condition" {
+			t.Errorf("refused by %s: %s", answered.Rule, answered.Detail)
+		}
+		return nil
+	})
+	if got, err := r.asked(); err != nil || got != "baseline" {
+		t.Errorf("ordinary requests get %q (%v)", got, err)
+	}
+}
+
+// A pod of a gateway that is taken away while it is waited for is waited for no
+// more: neither before a switch, for it to show the view, nor behind one.
+func testGateGoes(t *testing.T, cluster *operatortest.Cluster) {
+	r := newRig(t, cluster, "api")
+	r.fleet("api")
+	r.serves("baseline")
+	silent := r.silentGateway()
+	r.release("r1", "2", "api")
+	r.phase("r1", "Previewing")
+	done := r.promoting("r1")
+	select {
+	case err := <-done:
+		t.Fatalf("a pod that shows nothing was not waited for: %v", err)
+	case <-time.After(2 * seasoning):
+	}
+	if got, err := r.asked(); err != nil || got != "baseline" {
+		t.Errorf("before every gateway shows r1, ordinary requests get %q (%v)", got, err)
+	}
+	r.delete(silent)
+	if err := <-done; err != nil {
+		t.Fatalf("its pod is gone: %v", err)
+	}
+	r.serves("r1")
+
+	if _, err := r.api.Rollback(t.Context(), "r1", api.Asked{}); err != nil {
+		t.Fatal(err)
+	}
+	silent = r.silentGateway()
+	done = r.promoting("r1")
+	r.serves("r1")
+	select {
+	case err := <-done:
+		t.Fatalf("a pod that does not answer was not waited for: %v", err)
+	default:
+	}
+	r.delete(silent)
+	if err := <-done; err != nil {
+		t.Errorf("its pod is gone: %v", err)
+	}
+}
+
+// silentGateway makes a gateway's pod that runs and answers nobody.
+func (r *rig) silentGateway() *corev1.Pod {
+	r.t.Helper()
+	silent := &corev1.Pod{ObjectMeta: r.meta("silent"), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "istio-proxy", Image: "proxy"}}}}
+	silent.Labels = map[string]string{"istio": "ingress-" + r.ns}
+	r.create(silent)
+	silent.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "127.77.77.77"}
+	if err := r.c.Status().Update(r.t.Context(), silent); err != nil {
+		r.t.Fatal(err)
+	}
+	return silent
+}
+
+// promoting promotes a release, and says what came of it.
+func (r *rig) promoting(name string) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), wait)
+		defer cancel()
+		_, err := r.api.Promote(ctx, name, api.Promote{})
+		done <- err
+	}()
+	return done
+}
+
+// A Fleet that begins where another had its event log goes on with it.
+func testOldLog(t *testing.T, cluster *operatortest.Cluster) {
+	r := newRig(t, cluster, "api")
+	old, err := journal.Open(t.Context(), r.c, types.NamespacedName{Namespace: r.ns, Name: "live"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Append(t.Context(), 400, journal.Event{Event: api.Event{Time: time.Now(), Type: "FleetEnded", Who: "ada"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.fleet("api")
+	r.serves("baseline")
+	r.logged("FleetEnded", "FleetStarted")
+	status, err := r.api.Status(t.Context())
+	if err == nil && status.Revision <= 400 {
+		err = fmt.Errorf("revision %d", status.Revision)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,6 @@
+// Command hello says that it runs.
+package main
+
+import "fmt"
+
+func main() { fmt.Println("hello") }

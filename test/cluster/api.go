@@ -46,6 +46,9 @@ func (a *apiClient) do(ctx context.Context, method, path string, body []byte, an
 	}
 	req.Header.Set("Authorization", "Bearer "+a.token)
 	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPatch {
+		req.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	resp, err := a.http.Do(req)
 	if err != nil {
 		return err
@@ -68,4 +71,9 @@ func (a *apiClient) do(ctx context.Context, method, path string, body []byte, an
 // answer.
 func (c *Cluster) Get(ctx context.Context, path string, answer any) error {
 	return c.api.do(ctx, http.MethodGet, path, nil, answer)
+}
+
+// Patch merges a change, as JSON, into an object of the API server.
+func (c *Cluster) Patch(ctx context.Context, path string, change []byte) error {
+	return c.api.do(ctx, http.MethodPatch, path, change, nil)
 }

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 )
 
 // module is the path of this package's module; the tools' modules lie below it.
@@ -76,25 +75,25 @@ func (t *tools) add(folder string) error {
 // done on this machine, and returns where all of them are. Binaries are kept
 // in the user's cache folder, by version of the tool and of Go.
 func prepareTools(ctx context.Context, log *progress) (*tools, error) {
-	user, err := os.UserCacheDir()
-	if err != nil {
-		return nil, fmt.Errorf("looking for a folder to keep binaries in: %w", err)
-	}
-	cache := filepath.Join(user, "greenroom-cluster")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, fmt.Errorf("making a folder to keep binaries in: %w", err)
-	}
-	lock, err := awaitCache(ctx, cache, log)
+	c, err := openCache(ctx, true, log)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
-	t := &tools{files: map[string]string{}}
+	defer c.close()
 	if err := installPackages(ctx, log); err != nil {
 		return nil, err
 	}
-	for _, get := range []func(context.Context, string, *progress) (string, error){etcdFolder, envoyFolder} {
-		folder, err := get(ctx, cache, log)
+	return c.fill(ctx, []folderOf{etcdFolder, envoyFolder}, toolModules)
+}
+
+// folderOf returns a folder of the cache, made if need be.
+type folderOf func(context.Context, *cache) (string, error)
+
+// fill returns the tools that some packages and modules bring.
+func (c *cache) fill(ctx context.Context, packages []folderOf, modules []toolModule) (*tools, error) {
+	t := &tools{files: map[string]string{}}
+	for _, get := range packages {
+		folder, err := get(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -106,8 +105,8 @@ func prepareTools(ctx context.Context, log *progress) (*tools, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for the sources of the cluster, which must be run from its repository: %w", err)
 	}
-	for _, m := range toolModules {
-		folder, err := m.build(ctx, filepath.Join(source, "tools", m.name), cache, log)
+	for _, m := range modules {
+		folder, err := m.build(ctx, filepath.Join(source, "tools", m.name), c)
 		if err != nil {
 			return nil, fmt.Errorf("building %s: %w", m.name, err)
 		}
@@ -118,24 +117,9 @@ func prepareTools(ctx context.Context, log *progress) (*tools, error) {
 	return t, nil
 }
 
-// awaitCache locks the cache folder: what one process builds, another waits
-// for.
-func awaitCache(ctx context.Context, cache string, log *progress) (lock *os.File, err error) {
-	said := false
-	err = await(ctx, "the end of another process that fills "+cache, time.Hour, func(context.Context) error {
-		lock, err = lockedFile(filepath.Join(cache, ".lock"))
-		if err != nil && !said {
-			said = true
-			log.printf("waiting for another process that fills %s", cache)
-		}
-		return err
-	})
-	return lock, err
-}
-
 // build builds the tools of a module, unless a former call has, and returns
 // the folder that holds them.
-func (m toolModule) build(ctx context.Context, dir, cache string, log *progress) (string, error) {
+func (m toolModule) build(ctx context.Context, dir string, c *cache) (string, error) {
 	var mod struct {
 		Require []struct{ Path, Version string }
 		Tool    []struct{ Path string }
@@ -160,8 +144,8 @@ func (m toolModule) build(ctx context.Context, dir, cache string, log *progress)
 	if err != nil {
 		return "", err
 	}
-	return madeFolder(filepath.Join(cache, m.name+"-"+version+"-"+runtime.Version()+"-"+key), func(folder string) error {
-		log.printf("building %s %s from source; this is done once and takes some minutes", m.name, version)
+	return c.folder(m.name+"-"+version+"-"+runtime.Version()+"-"+key, func(folder string) error {
+		c.log.printf("building %s %s from source; this is done once and takes some minutes", m.name, version)
 		flags := "-s -w"
 		if m.flags != nil {
 			flags += " " + m.flags(version)
@@ -170,7 +154,7 @@ func (m toolModule) build(ctx context.Context, dir, cache string, log *progress)
 			if _, err := goCommand(ctx, dir, "build", "-trimpath", "-ldflags", flags, "-o", folder+string(filepath.Separator), tool.Path); err != nil {
 				return err
 			}
-			log.printf("built %s", filepath.Base(tool.Path))
+			c.log.printf("built %s", filepath.Base(tool.Path))
 		}
 		return m.takeFiles(ctx, dir, folder)
 	})
@@ -213,27 +197,6 @@ func (m toolModule) takeFiles(ctx context.Context, dir, folder string) error {
 		}
 	}
 	return nil
-}
-
-// madeFolder returns a folder that is there only when it is complete: where it
-// is missing, it is made beside and renamed. Its caller holds the lock of the
-// cache.
-func madeFolder(folder string, fill func(folder string) error) (string, error) {
-	if _, err := os.Stat(folder); err == nil {
-		return folder, nil
-	}
-	part := folder + ".part"
-	if err := os.RemoveAll(part); err != nil { // of a process that was killed
-		return "", err
-	}
-	if err := os.Mkdir(part, 0o755); err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(part)
-	if err := fill(part); err != nil {
-		return "", err
-	}
-	return folder, os.Rename(part, folder)
 }
 
 // goCommand runs the go command for static binaries of this machine, in a

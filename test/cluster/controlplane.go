@@ -21,6 +21,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	if err := c.startControllers(ctx, "kube-controller-manager", "controller-manager",
 		"--cluster-cidr="+podNetwork, "--service-cluster-ip-range="+serviceNetwork, "--allocate-node-cidrs=true",
 		"--root-ca-file="+c.pki.path("ca.crt"), "--service-account-private-key-file="+c.pki.path("sa.key"),
+		"--horizontal-pod-autoscaler-sync-period=1s", // tests have no quarter of a minute
 		"--use-service-account-credentials=true", "--flex-volume-plugin-dir="+filepath.Join(c.state, "volume-plugins")); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@
 // ingress gateway at Cluster.Gateway. One cluster runs on a machine at a time.
 //
 // A reader starts at cluster.go; each part of the cluster has a file of its
-// name, and teardown.go is the end. The package imports nothing of greenroom
-// and nothing of Kubernetes: it speaks to the API server over HTTP and with
-// the kubectl that it built.
+// name, and teardown.go is the end. The package imports nothing of greenroom but
+// how images are written, and nothing of Kubernetes: it speaks to the API server
+// over HTTP and with the kubectl that it built.
 package cluster

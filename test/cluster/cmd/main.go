@@ -1,26 +1,31 @@
 // Command cmd runs a real Kubernetes with Istio and Argo Rollouts on this
-// machine: up, down, status, and exec for commands that shall see it.
+// machine: up, down, status, and exec for commands that shall see it. For tests of the API
+// server alone, assets makes its binaries and prints where they are.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/greenroom-dev/greenroom/test/cluster"
 )
 
-const usage = `usage: cluster [--state DIR] up|down|status|exec COMMAND [ARG...]
+const usage = `usage: cluster [--state DIR] up|down|status|exec COMMAND [ARG...]|assets [--build]
 
   up      start a cluster and leave it running
   down    end it, or what is left of it
   status  say which of its parts live
   exec    run a command with its KUBECONFIG, kubectl, istioctl and ctr
+  assets  print where etcd, kube-apiserver and Argo's manifest are, as JSON;
+          or what of it is missing; with --build, make that first
 `
 
 func main() {
@@ -53,9 +58,23 @@ func run(ctx context.Context, args []string) error {
 		return cluster.Status(ctx, *state, os.Stdout)
 	case "exec":
 		return execute(ctx, *state, flags.Args()[1:])
+	case "assets":
+		return assets(ctx, slices.Contains(flags.Args(), "--build"))
 	}
 	flags.Usage()
 	return fmt.Errorf("no such command: %q", flags.Arg(0))
+}
+
+// assets prints where the binaries of an API server are.
+func assets(ctx context.Context, build bool) error {
+	found, err := cluster.FindAssets(ctx, build, os.Stderr)
+	if errors.Is(err, cluster.ErrNotAtHand) {
+		return json.NewEncoder(os.Stdout).Encode(map[string]string{"missing": err.Error()})
+	}
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(found)
 }
 
 // execute runs a command that sees the cluster.

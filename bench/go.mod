@@ -17,4 +17,5 @@ require (
 	github.com/greenroom-dev/greenroom/propagate v0.1.0
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
+	golang.org/x/sys v0.49.0
 )

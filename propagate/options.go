@@ -28,6 +28,7 @@ type settings struct {
 	base     context.Context
 	writes   func(*http.Request) bool
 	log      *slog.Logger
+	term     int // how many leaves of this worker nobody heard of
 }
 
 func newSettings(opts []Option) settings {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -25,21 +26,32 @@ func RunOnStage(ctx context.Context, work func(context.Context, *Stage) error, o
 }
 
 func runOnStage(ctx context.Context, work func(context.Context, *Stage) error, opts []Option) error {
+	term := 0
+	opts = append(slices.Clip(opts), func(s *settings) { s.term = term })
 	for {
-		again, err := onceOnStage(ctx, work, opts)
+		again, heard, err := onceOnStage(ctx, work, opts)
 		if !again {
 			return err
+		}
+		if !heard {
+			// The leave may still be on its way, and must not take what this worker is
+			// given next: it goes by another name from now on.
+			term++
 		}
 	}
 }
 
-func onceOnStage(ctx context.Context, work func(context.Context, *Stage) error, opts []Option) (again bool, err error) {
+// onceOnStage goes on stage once. heard is false when greenroom may not have
+// heard that it left.
+func onceOnStage(ctx context.Context, work func(context.Context, *Stage) error, opts []Option) (again, heard bool, err error) {
 	stage, err := OnStage(ctx, opts...)
 	if err != nil {
-		return false, err
+		return false, true, err
 	}
+	heard = true
 	defer func() {
 		if left := stage.Leave(); left != nil {
+			heard = false
 			stage.usher.log.Warn("leaving the stage", "error", left)
 		}
 	}()
@@ -47,11 +59,11 @@ func onceOnStage(ctx context.Context, work func(context.Context, *Stage) error, 
 	ended := stage.Context().Err() != nil
 	switch {
 	case err != nil:
-		return false, err
+		return false, true, err
 	case ctx.Err() != nil:
-		return false, context.Cause(ctx)
+		return false, true, context.Cause(ctx)
 	}
-	return ended, nil
+	return ended, true, nil
 }
 
 // ConsumeOnStage works a queue while on stage: it takes an item, handles it, and

@@ -399,6 +399,45 @@ func TestRunOnStage(t *testing.T) {
 	}
 }
 
+// A leave that nobody answered may arrive late. By then the worker must be on
+// stage by another name, so that it cannot take that away.
+func TestRunOnStageComesBackByAnotherNameAfterALeaveWithoutAnswer(t *testing.T) {
+	th := openTheatre(t)
+	th.say(200, fmt.Sprintf(yes, 7))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	turns := 0
+	err := propagate.RunOnStage(ctx, func(onStage context.Context, _ *propagate.Stage) error {
+		name := th.last().Instance
+		switch turns++; turns {
+		case 1:
+			th.say(200, no)
+			<-onStage.Done() // off stage by the next renewal
+			th.say(500, "")  // and the leave is not answered
+			go func() {
+				th.await(3, func(a ask) bool { return a.Leave && a.Instance == "gift-1" })
+				th.say(200, fmt.Sprintf(yes, 9))
+			}()
+		case 2:
+			if name != "gift-1+1" {
+				t.Errorf("after a leave without an answer it is %s", name)
+			}
+			th.say(200, no)
+			<-onStage.Done()
+			th.say(200, fmt.Sprintf(yes, 11)) // and the leave is answered
+		case 3:
+			if name != "gift-1+1" {
+				t.Errorf("after a leave with an answer it is %s", name)
+			}
+			cancel()
+		}
+		return nil
+	}, th.opts())
+	if !errors.Is(err, context.Canceled) || turns != 3 {
+		t.Errorf("ended with %v after %d turns", err, turns)
+	}
+}
+
 func TestConsumeReturnsTheFirstError(t *testing.T) {
 	failed := errors.New("no")
 	take := func(context.Context) (string, error) { return "item", nil }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -80,6 +81,9 @@ func newUsher(s settings) (*usher, error) {
 	log := s.log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
+	}
+	if s.term > 0 {
+		instance += "+" + strconv.Itoa(s.term)
 	}
 	return &usher{
 		url:      strings.TrimRight(base, "/") + "/stage",

@@ -13,7 +13,17 @@ import (
 	"testing"
 )
 
-var public = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+// alone is an address without a path: that of the fleet, not the dashboard's.
+var alone = regexp.MustCompile(`(http://127\.0\.0\.1:\d+)/?(?:[\s\x1b]|$)`)
+
+// public is where the fleet is, by what the demo said.
+func public(said string) string {
+	found := alone.FindStringSubmatch(said)
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
 
 // Without a terminal the tour is a text, and the fleet is there to follow it.
 func TestTourWithoutATerminal(t *testing.T) {
@@ -28,7 +38,7 @@ func TestTourWithoutATerminal(t *testing.T) {
 		if strings.Contains(said, "\x1b") {
 			t.Errorf("there are escape sequences in %q", said)
 		}
-		if page := get(t, public.FindString(said)+"/"); !strings.Contains(page, `data-version="v1"`) {
+		if page := get(t, public(said)+"/"); !strings.Contains(page, `data-version="v1"`) {
 			t.Errorf("the page is %s", page)
 		}
 		services := slices.DeleteFunc(processes(t), func(line string) bool { return !strings.Contains(line, "demo-service") })

@@ -21,7 +21,7 @@ func list(t *testing.T, args ...string) []string {
 
 // The pure cores are shared by both engines and must stay free of them.
 func TestCoresImportNothingOfOurs(t *testing.T) {
-	for _, core := range []string{"release", "route", "fleet", "durable", "process"} {
+	for _, core := range []string{"release", "route", "fleet", "durable", "process", "breakglass", "notify", "gateway/field"} {
 		path := module + "/internal/" + core
 		for _, dep := range list(t, "-deps", path) {
 			if dep != path && strings.HasPrefix(dep, module) || strings.HasPrefix(dep, "k8s.io/") {
@@ -31,9 +31,19 @@ func TestCoresImportNothingOfOurs(t *testing.T) {
 	}
 }
 
+// What reads messages knows nothing of what they are for.
+func TestGrammarImportsNoGateway(t *testing.T) {
+	path := module + "/internal/gateway/http1"
+	for _, dep := range list(t, "-deps", path) {
+		if strings.HasPrefix(dep, module) && dep != path && dep != module+"/internal/gateway/field" {
+			t.Errorf("gateway/http1 imports %s", dep)
+		}
+	}
+}
+
 // A core that can do I/O or read the clock is no pure function any more.
 func TestCoresDoNoIO(t *testing.T) {
-	for _, core := range []string{"release", "route", "platform/kubernetes"} {
+	for _, core := range []string{"release", "route", "calendar", "platform/kubernetes"} {
 		imports := list(t, "-f", `{{join .Imports " "}}`, module+"/internal/"+core)
 		for _, forbidden := range []string{"os", "net", "net/http", "log", "log/slog", "context", "sync", "math/rand", "crypto/rand"} {
 			if slices.Contains(imports, forbidden) {
@@ -44,9 +54,33 @@ func TestCoresDoNoIO(t *testing.T) {
 }
 
 func TestEmbeddedGreenroomLinksNoKubernetes(t *testing.T) {
-	for _, dep := range list(t, "-deps", module+"/cmd/greenroom") {
-		if strings.HasPrefix(dep, "k8s.io/") || strings.HasPrefix(dep, "sigs.k8s.io/") || strings.HasPrefix(dep, "istio.io/") {
-			t.Errorf("cmd/greenroom links %s", dep)
+	for _, pkg := range []string{"cmd/greenroom", "internal/command"} {
+		for _, dep := range list(t, "-deps", module+"/"+pkg) {
+			if strings.HasPrefix(dep, "k8s.io/") || strings.HasPrefix(dep, "sigs.k8s.io/") || strings.HasPrefix(dep, "istio.io/") {
+				t.Errorf("%s links %s", pkg, dep)
+			}
+		}
+	}
+}
+
+// The state of a fleet in a cluster lies in the cluster.
+func TestKubernetesEngineLinksNoStoreOnDisk(t *testing.T) {
+	for _, pkg := range []string{"cmd/greenroom-operator", "cmd/kubectl-greenroom"} {
+		for _, dep := range list(t, "-deps", module+"/"+pkg) {
+			if strings.HasPrefix(dep, "go.etcd.io/bbolt") || dep == module+"/internal/store" {
+				t.Errorf("%s links %s", pkg, dep)
+			}
+		}
+	}
+}
+
+// kubectl greenroom asks the operator; it is neither that nor the other engine.
+func TestKubectlGreenroomLinksNoEngine(t *testing.T) {
+	for _, dep := range list(t, "-deps", module+"/cmd/kubectl-greenroom") {
+		for _, engine := range []string{"app", "cli", "gateway", "platform/local", "store", "controller", "httpapi", "operator"} {
+			if path := module + "/internal/" + engine; dep == path || strings.HasPrefix(dep, path+"/") {
+				t.Errorf("cmd/kubectl-greenroom links %s", dep)
+			}
 		}
 	}
 }
@@ -69,8 +103,20 @@ func TestLayers(t *testing.T) {
 		"internal/platform/kubernetes": {"internal/gateway", "internal/platform/local", "internal/store", "internal/controller", "internal/config", "internal/fleet"},
 		"api/v1alpha1":                 {"api/v1alpha1/crd", "internal"},
 		"api/v1alpha1/crd":             {"internal"},
+		"internal/command":             {"internal/app", "internal/cli", "internal/gateway", "internal/platform", "internal/store", "internal/controller", "internal/operator"},
 		"internal/store":               {"internal/release", "internal/controller"},
-		"internal/httpapi":             {"internal/gateway", "internal/platform", "internal/app"},
+		"internal/calendar":            {"internal/config", "internal/controller", "internal/store", "api/v1alpha1/crd"},
+		"internal/passpage":            {"internal/gateway", "internal/operator", "internal/release"},
+		"internal/operator/journal":    {"internal/gateway", "internal/platform/local", "internal/store", "internal/controller", "internal/app"},
+		"internal/operator/passbook":   {"internal/gateway", "internal/platform/local", "internal/store", "internal/controller", "internal/app"},
+		"internal/operator/job":        {"internal/gateway", "internal/platform/local", "internal/store", "internal/controller", "internal/app"},
+		"internal/operator/podlogs":    {"internal/gateway", "internal/platform", "internal/store", "internal/controller", "internal/app"},
+		"internal/operator/stagedoor":  {"internal/gateway", "internal/platform", "internal/store", "internal/controller", "internal/app"},
+		"internal/operator/pages":      {"internal/gateway", "internal/platform/local", "internal/store", "internal/controller", "internal/app"},
+		"internal/signon":              {"internal/gateway", "internal/platform", "internal/app", "internal/operator", "internal/dashboard", "internal/login"},
+		"internal/login":               {"internal/gateway", "internal/platform", "internal/app", "internal/operator", "internal/dashboard"},
+		"internal/dashboard":           {"internal/gateway", "internal/platform", "internal/app", "internal/operator"},
+		"internal/httpapi":             {"internal/gateway", "internal/platform", "internal/store", "internal/app"},
 		"client":                       {"internal"},
 	} {
 		for _, dep := range list(t, "-deps", module+"/"+pkg) {

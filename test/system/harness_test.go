@@ -26,7 +26,9 @@ import (
 // The programs, built once.
 var (
 	greenroom string
+	impatient string // greenroom with a short lease of the stage
 	service   string
+	ledger    string // a service with a database
 )
 
 func TestMain(m *testing.M) {
@@ -35,8 +37,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	greenroom, service = filepath.Join(dir, "greenroom"), filepath.Join(dir, "service")
-	for program, source := range map[string]string{greenroom: "../../cmd/greenroom", service: "./service"} {
+	greenroom, impatient, service = filepath.Join(dir, "greenroom"), filepath.Join(dir, "impatient"), filepath.Join(dir, "service")
+	ledger = filepath.Join(dir, "ledger")
+	for program, source := range map[string]string{greenroom: "../../cmd/greenroom", impatient: "./program", service: "./service", ledger: "./ledger"} {
 		if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", source, err, out)
 			os.Exit(1)
@@ -60,8 +63,9 @@ type system struct {
 	api   *client.Client
 	http  *http.Client
 
-	up  *server // the one started last
-	out *output // what every one printed
+	program string  // that greenroom is
+	up      *server // the one started last
+	out     *output // what every one printed
 }
 
 // server is one run of greenroom up.
@@ -95,7 +99,7 @@ func newSystem(t *testing.T, fleet string) *system {
 		t.Fatal(err)
 	}
 	s := &system{
-		t: t, dir: dir, state: filepath.Join(dir, "state"), edge: freeAddress(t), out: &output{},
+		t: t, program: greenroom, dir: dir, state: filepath.Join(dir, "state"), edge: freeAddress(t), out: &output{},
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: patience},
 	}
 	s.api = client.Socket(filepath.Join(s.state, "greenroom.sock"))
@@ -145,7 +149,7 @@ func (s *system) start() *system {
 // launch starts greenroom up and waits for nothing.
 func (s *system) launch() {
 	s.t.Helper()
-	s.serve(exec.Command(greenroom, "up", "-f", filepath.Join(s.dir, "greenroom.yaml"), "--state", s.state))
+	s.serve(exec.Command(s.program, "up", "-f", filepath.Join(s.dir, "greenroom.yaml"), "--state", s.state))
 }
 
 // serves says why greenroom does not serve with every service ready.

@@ -112,7 +112,7 @@ func TestPassLink(t *testing.T) {
 	}
 	resp := post(form, "http://"+s.edge)
 	cookies := resp.Cookies()
-	if resp.StatusCode >= 400 || len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteLaxMode {
+	if resp.StatusCode >= 400 || len(cookies) != 2 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteLaxMode {
 		t.Fatalf("the form is answered %s with %v", resp.Status, cookies)
 	}
 	s.answers("web=v2", "Cookie", cookies[0].Name+"="+cookies[0].Value)

@@ -13,7 +13,7 @@ import (
 
 // lease is how long the stage may be empty: a lease that nobody gave back, and
 // the pause of the worker that asks again.
-const lease = 10*time.Second + 2*time.Second
+const lease = 3*time.Second + 2*time.Second
 
 // note is one line of the workers' journal.
 type note struct {
@@ -55,7 +55,9 @@ func readJournal(t *testing.T, path string) []note {
 // of them on stage, and never none for longer than a lease.
 func TestStage(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, strings.Replace(one, "VERSION: v1", "VERSION: v1, WORKER: DIR/journal", 1)).start()
+	s := newSystem(t, strings.Replace(one, "VERSION: v1", "VERSION: v1, WORKER: DIR/journal", 1))
+	s.program = impatient
+	s.start()
 	journal := filepath.Join(s.dir, "journal")
 	working := func(who string) {
 		t.Helper()

@@ -5,7 +5,7 @@
 // It owns every rule about what a document may say, the text of every
 // complaint, and the decision what applying a changed Fleet means (Compare).
 // It reads files but starts nothing and listens nowhere, and imports of
-// greenroom only api/v1alpha1 and internal/fleet.
+// greenroom only api/v1alpha1, fleet and spelling.
 //
 // Complaints are *Error values, collected in an *Errors: file, line, column,
 // excerpt, problem, and what to do. Paths inside a document are written as in

@@ -5,11 +5,11 @@
 // It owns the file's form, its format number and migrations, and what is true
 // after a crash: what a call reported saved is there, whole, with the events
 // that came with it. It knows nothing of what the record means, reads no
-// clock, and of greenroom it imports durable alone.
+// clock, and of greenroom it imports durable and pass alone.
 //
-// Start at Open, then Store.Save. record.go, event.go, pass.go, token.go
-// and session.go hold one noun each; check.go is what makes a file fit to be opened, format.go
-// what makes an older one fit.
+// Start at Open, then Store.Save. record.go, event.go, pass.go, token.go and
+// session.go hold one noun each; check.go is what makes a file fit to be
+// opened, format.go what makes an older one fit.
 package store
 
 import (

@@ -1,9 +1,11 @@
-// Package verbs is what people do to releases, the same with both engines:
-// promote, roll back, settle, abort, verify.
+// Package verbs is what people do to releases, holds and fleets, the same with
+// both engines: promote, roll back, settle, abort, verify, hold, sign off, lock.
 //
 // It owns how such an action is carried out through the controller, or only
 // looked at (dry run), and what is said of it afterwards. The rules are
-// release's, and what an engine does before or after a verb is the engine's.
+// release's, and what an engine does before or after a verb is the engine's:
+// it must import neither of them, nor anything that knows a process, a request
+// or a cluster.
 //
 // Start at Verbs.
 package verbs

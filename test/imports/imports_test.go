@@ -85,6 +85,39 @@ func TestKubectlGreenroomLinksNoEngine(t *testing.T) {
 	}
 }
 
+// What a package's comment says it imports of greenroom is all that it imports.
+func TestImportsAsTheirCommentsSay(t *testing.T) {
+	said := map[string][]string{
+		"internal/calendar":         {"api/v1alpha1", "internal/release"},
+		"internal/config":           {"api/v1alpha1", "internal/fleet", "internal/spelling"},
+		"internal/controller":       {"internal/release"},
+		"internal/dashboard":        {"client", "internal/httpapi", "internal/login", "internal/signon", "internal/passpage"},
+		"internal/hook":             {"internal/fleet", "internal/process"},
+		"internal/login":            {"internal/httpapi"},
+		"internal/operator/podlogs": {"client"},
+		"internal/pass":             {"internal/durable"},
+		"internal/passpage":         {"internal/pass"},
+		"internal/platform/local":   {"internal/fleet", "internal/durable", "internal/process"},
+		"internal/signon":           {"internal/httpapi"},
+		"internal/stage":            {"internal/release"},
+		"internal/store":            {"internal/durable", "internal/pass"},
+	}
+	found := 0
+	for _, edge := range list(t, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}={{.}} {{end}}`, module+"/internal/...") {
+		pkg, imported, _ := strings.Cut(strings.TrimPrefix(edge, module+"/"), "=")
+		ours, isOurs := strings.CutPrefix(imported, module+"/")
+		if may, ok := said[pkg]; ok && isOurs {
+			found++
+			if !slices.Contains(may, ours) {
+				t.Errorf("%s imports %s, and its comment does not say so", pkg, ours)
+			}
+		}
+	}
+	if found < len(said) {
+		t.Errorf("only %d imports were found in %d packages", found, len(said))
+	}
+}
+
 // The library that services link brings nothing along.
 func TestPropagateImportsTheStandardLibraryOnly(t *testing.T) {
 	for _, dep := range list(t, "-deps", module+"/propagate") {

@@ -1,5 +1,8 @@
 // Package commandtest writes the reference of a program's commands, for the
-// tests that hold the pages under docs to them.
+// tests that hold the pages under docs to them. It imports nothing of greenroom
+// and is imported by tests alone.
+//
+// Start at Reference.
 package commandtest
 
 import (

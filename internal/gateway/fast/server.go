@@ -1,6 +1,7 @@
 // Package fast serves plain HTTP/1.1: one goroutine a connection, heads read
 // where they lie and passed on line by line, connections to instances kept by
-// instance. It is the way of most requests, and costs a third of net/http's.
+// instance. It is the way of most requests where a Fleet says edge.http1: fast,
+// and costs less than net/http's; docs/performance.md says how much.
 //
 // It owns what stands between a listener and net/http: the strict reading of
 // requests, which both ways share, and the handing over. What a request means

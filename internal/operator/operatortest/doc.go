@@ -8,8 +8,9 @@
 // ready in seconds, and any number of them run at the same time, on loopback
 // ports of their own.
 //
-// The binaries are those of test/cluster. Where they are not at hand a test is
-// skipped and says how to make them; under CI=true they are made.
+// It imports nothing of greenroom and is imported by tests alone. The binaries
+// are those of test/cluster. Where they are not at hand a test is skipped and
+// says how to make them; under CI=true they are made.
 //
 // Start at Start.
 package operatortest

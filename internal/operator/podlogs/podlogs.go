@@ -3,7 +3,8 @@
 // It owns which container's log is meant, where reading begins, and that
 // followers hear of pods and restarts that come later. Which pods a version has
 // is its user's to say. Kubernetes keeps a container's two streams as one, so
-// every line counts as of stdout.
+// every line counts as of stdout. Of greenroom it imports client alone, for the
+// form of a line.
 //
 // Start at Logs.
 package podlogs

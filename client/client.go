@@ -4,8 +4,10 @@
 //
 // It imports nothing of greenroom, so that programs can use it as it is.
 //
-// Start at Socket, Remote or Through; operations.go has what a Client can be asked for,
-// stream.go what it follows, types.go the types of the wire.
+// Start at Socket, Remote or Through; operations.go has what a Client can be
+// asked for, stream.go what it follows. The types of the wire are in files by
+// their noun: status.go, release.go and so on, gono.go for what stands between a
+// release and its promotion, asked.go for what every change has.
 package client
 
 import (

@@ -54,3 +54,37 @@ func listenAPI(api fleet.API, log *slog.Logger) (net.Listener, error) {
 	}
 	return tls.NewListener(l, &tls.Config{GetCertificate: certs.Get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
 }
+
+// EdgeURL returns where the edge listens, as a URL on this machine.
+func (a *App) EdgeURL() string {
+	addr, scheme := a.edge.Addr(), "http"
+	if addr == nil {
+		addr, scheme = a.edge.TLSAddr(), "https"
+	}
+	return scheme + "://" + onThisMachine(addr)
+}
+
+// DashboardURL returns where the dashboard is, as a URL on this machine; "" where
+// the API listens at its socket alone.
+func (a *App) DashboardURL() string {
+	if a.apiTCP == nil {
+		return ""
+	}
+	scheme := "http"
+	if a.apiTLS {
+		scheme = "https"
+	}
+	return scheme + "://" + onThisMachine(a.apiTCP.Addr())
+}
+
+// onThisMachine is an address at which a listener is reached from here.
+func onThisMachine(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

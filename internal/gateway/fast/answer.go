@@ -67,7 +67,11 @@ func (c *conn) appendHead(bodyless bool) {
 	c.close = c.close || c.server.draining.Load()
 	pragma(h)
 	h.StripHopByHop()
-	if a.Length < 0 || a.Status == 204 || a.Status == 304 {
+	switch a.Status { // as net/http has it
+	case 304:
+		h.Delete("Content-Type")
+		fallthrough
+	case 204:
 		h.Delete("Content-Length")
 	}
 	trailer := ""

@@ -52,9 +52,10 @@ var (
 // path is a fleet that serves one way, with a backend that notes what it sees.
 type path struct {
 	*gatewaytest.Fleet
-	pass string // that opens r2
-	mu   sync.Mutex
-	seen []string
+	pass   string // that opens r2
+	mu     sync.Mutex
+	seen   []string
+	answer string // to /raw
 }
 
 // paths are the two that are compared.
@@ -106,6 +107,7 @@ func (p *path) serve(w http.ResponseWriter, r *http.Request) {
 	note := fmt.Sprintf("%s %s %s %d %v\n%s%q\n%s", r.Method, r.RequestURI, r.Host, r.ContentLength, r.TransferEncoding, dump(r.Header), body, dump(r.Trailer))
 	p.mu.Lock()
 	p.seen = append(p.seen, requestID.ReplaceAllString(note, "ID"))
+	answer := p.answer
 	p.mu.Unlock()
 	control := http.NewResponseController(w)
 	raw := func(s string) {
@@ -147,6 +149,8 @@ func (p *path) serve(w http.ResponseWriter, r *http.Request) {
 		raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
 	case "nothing":
 		raw("")
+	case "raw":
+		raw(answer)
 	case "garbage":
 		raw("no HTTP at all\r\n\r\n")
 	case "two-digits":
@@ -345,6 +349,8 @@ func seeds() []string {
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\nBaggage: x\r\nConnection: x\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nno field\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" + strings.Repeat("A: xxxxxx\r\n", 500) + "\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
 		"POST / HTTP/1.1\r\nHost: x\r\nExpect: x\r\nContent-Length: 3\r\n\r\nabc",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -90,7 +90,7 @@ func (a *Answer) frame() error {
 		}
 	}
 	switch {
-	case lengths > 1 || codings > 1 || lengths+codings > 1 || announced > 1 || codings == 1 && a.Minor == 0:
+	case lengths+codings > 1 || announced > 1 || codings == 1 && a.Minor == 0:
 		return errFraming
 	case codings == 1:
 		a.Length = Chunked
@@ -122,6 +122,9 @@ func (a *Answer) ParseLoosely(head, method string) error {
 	}
 	a.Trailer = strings.Join(slices.Sorted(maps.Keys(resp.Trailer)), ", ")
 	for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
+		if !isToken(name) { // read, but not written, by net/http
+			continue
+		}
 		for _, value := range resp.Header[name] {
 			a.Header.Add(name, value)
 		}

@@ -72,6 +72,16 @@ var token = table(func(c int) bool {
 	return c < 0x80 && c > ' ' && bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), byte(c)) >= 0
 })
 
+// isToken reports whether s can be a field's name.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !token[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // text are the bytes of a field's value (RFC 9110, section 5.5): what is
 // visible, what is beyond ASCII, spaces and tabs.
 var text = table(func(c int) bool { return c >= ' ' && c != 0x7f || c == '\t' })

@@ -248,6 +248,8 @@ func (c *conn) explain(pool *forward.Pool, err error) error {
 		return fmt.Errorf("%s: %w", name, err)
 	case errors.Is(err, forward.ErrTimeout):
 		return fmt.Errorf("%s: %w: no answer within %s", name, forward.ErrTimeout, c.flight.Timeout)
+	case write: // of an informational answer: nothing can follow what was written of it
+		return fmt.Errorf("%s: %w: %v", name, forward.ErrClientGone, err)
 	case gone:
 		kind = forward.ErrClientGone
 	}

@@ -317,11 +317,9 @@ func (c *conn) call(q *gateway.Request) {
 		done(res, err)
 	}
 	p, broken := c.flight.Settle(res, err)
-	if !c.up.complete() {
-		c.close = true
-	}
 	if p != nil {
-		c.close = c.close || p.Code == gateway.CodeBodyStalled || p.Code == gateway.CodeMalformed
+		// Trailers are malformed behind a body that is complete.
+		c.close = c.close || !c.up.complete() || p.Code == gateway.CodeMalformed
 		c.x.last = c.problem(q, p, c.flight.ID)
 	}
 	c.busy = false

@@ -36,7 +36,6 @@ type exchange struct {
 	bufRoom *[ansRoom]byte // beneath buf, as a rule
 	shared  bool           // others may interrupt
 	begun   bool           // something was written to the client
-	spent   bool           // the lane is of no use after this
 	turn    forward.Turn   // held, unless it is the zero one
 	stream  *stream        // the answer, once its view's end is waited for
 	stop    func()         // ends the waiting for the view's end; nil: nobody waits
@@ -132,10 +131,9 @@ func (c *conn) abandon() {
 	c.drop()
 }
 
-// keeps reports whether the lane can carry another exchange.
-func (c *conn) keeps(err error) bool {
-	return err == nil && !c.ans.Close && !c.x.spent && c.up.taken() && c.reason() == nil
-}
+// keeps reports whether the lane can carry another exchange, as far as is known
+// while something may still run for this one.
+func (c *conn) keeps(err error) bool { return err == nil && !c.ans.Close && c.up.taken() }
 
 // readHeads reads up to the head of the final answer, and passes informational
 // ones on.

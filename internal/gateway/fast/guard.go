@@ -104,7 +104,7 @@ func (g *guard) direct(p []byte) (int, error) {
 
 // look finds out how much of buf may be read.
 func (g *guard) look() {
-	for !g.open && !g.dead && g.ok+g.seen < len(g.buf) {
+	for !g.open && g.ok+g.seen < len(g.buf) {
 		switch {
 		case g.left > 0:
 			take := min(int64(len(g.buf)-g.ok), g.left)

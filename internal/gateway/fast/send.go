@@ -112,7 +112,6 @@ func (c *conn) ask(replayable bool) (wrote int, err error) {
 	if err == nil {
 		return wrote, nil
 	}
-	x.spent = true
 	if lane.Used && (wrote == 0 || replayable) {
 		return wrote, io.EOF
 	}

@@ -27,7 +27,6 @@ type upload struct {
 	running bool
 	done    chan struct{}
 	whole   atomic.Bool // all of it was read, if running
-	broken  atomic.Bool // it was not taken to its end
 	free    atomic.Bool // the answer has begun: it may take its time
 	over    atomic.Bool // it is to end
 }
@@ -118,7 +117,6 @@ func (c *conn) sendBody(lane *forward.Lane) error {
 		// The service may answer before the write returns here.
 		u.whole.Store(!u.pending())
 		if _, err := lane.Write(out); err != nil {
-			u.broken.Store(true)
 			return nil
 		}
 	}
@@ -186,17 +184,17 @@ func (u *upload) freely(c *conn) {
 
 // taken reports whether the lane has the whole body, for which it waits a moment.
 func (u *upload) taken() bool {
-	if !u.running {
-		return !u.pending()
-	}
-	if !u.whole.Load() {
+	if !u.complete() {
 		return false
+	}
+	if !u.running {
+		return true
 	}
 	t := time.NewTimer(takenWithin)
 	defer t.Stop()
 	select {
 	case <-u.done:
-		return !u.broken.Load()
+		return true
 	case <-t.C:
 		return false
 	}

@@ -23,6 +23,7 @@ type ask struct {
 
 	used     bool
 	sent     bool
+	refused  bool // writing has failed
 	out, in  []byte
 	wrote, n int
 	err      error
@@ -52,9 +53,10 @@ func (l *Lane) Ask(out, in []byte) (wrote, n int, err error) {
 		}
 		return wrote, n, err
 	}
-	a.used, a.sent, a.out, a.in, a.wrote, a.n, a.err = l.Used, false, out, in, 0, 0, nil
+	a.used, a.sent, a.refused, a.out, a.in, a.wrote, a.n, a.err = l.Used, false, false, out, in, 0, 0, nil
 	err = a.raw.Read(a.step)
 	a.out, a.in = nil, nil
+	l.spent = l.spent || a.refused
 	if a.err != nil {
 		err = a.err
 	}
@@ -98,7 +100,7 @@ func (a *ask) send(fd int) (done bool) {
 			return true
 		}
 		if err != nil {
-			a.err = failed("write", err)
+			a.refused, a.err = true, failed("write", err)
 		}
 		return err != nil || a.wrote < len(a.out)
 	}

@@ -18,6 +18,15 @@ type Lane struct {
 
 	idleSince time.Time
 	ask       ask
+	spent     bool // it did not take what was written to it
+}
+
+// Write writes to the instance. A Lane that fails may still have an answer to
+// be read, but Put does not keep it.
+func (l *Lane) Write(b []byte) (int, error) {
+	n, err := l.Conn.Write(b)
+	l.spent = l.spent || err != nil
+	return n, err
 }
 
 // ErrSpoilt is returned by Lane.Ask of a Lane that must not be used again.
@@ -80,11 +89,12 @@ func (t Turn) Dial(ctx context.Context) (*Lane, error) {
 	return l, nil
 }
 
-// Put keeps a Lane whose exchange has ended in good order for later ones. It
+// Put keeps a Lane whose exchange has ended in good order for later ones, unless
+// the instance has not taken all that was written, or is to get nothing more. It
 // must come before Release.
 func (t Turn) Put(l *Lane, now time.Time) {
 	l.Used, l.idleSince = true, now
-	if t.instance.retired.Load() || !t.instance.lanes.put(l) {
+	if l.spent || t.instance.retired.Load() || !t.instance.lanes.put(l) {
 		l.Close()
 	}
 }

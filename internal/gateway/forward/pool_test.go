@@ -42,9 +42,11 @@ func TestPoolSet(t *testing.T) {
 	b := startService(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "new") })
 	g := startGateway(t, newPool(t, forward.HTTP, a), nil)
 
-	slow := make(chan string, 1)
-	go func() { slow <- get(t, g, "/slow") }()
-	receive(t, entered)
+	slow := make(chan string, 2)
+	for range 2 {
+		go func() { slow <- get(t, g, "/slow") }()
+		receive(t, entered)
+	}
 	if got := get(t, g, "/"); got != "old" {
 		t.Fatalf("got %q", got)
 	}
@@ -55,14 +57,16 @@ func TestPoolSet(t *testing.T) {
 			t.Fatalf("got %q", got)
 		}
 	}
-	if n, ready := g.pool.InFlight(), g.pool.Ready(); n != 1 || ready != 1 {
+	if n, ready := g.pool.InFlight(), g.pool.Ready(); n != 2 || ready != 1 {
 		t.Errorf("%d in flight, %d ready", n, ready)
 	}
-	close(goOn)
-	if got := receive(t, slow); got != "old" {
-		t.Errorf("got %q", got)
+	for n := range int64(2) { // each takes its own along, whoever is under way still
+		goOn <- struct{}{}
+		if got := receive(t, slow); got != "old" {
+			t.Errorf("got %q", got)
+		}
+		eventually(t, "the connection closes", func() bool { return closed.Load() == 2+n })
 	}
-	eventually(t, "the last connection closes", func() bool { return closed.Load() == 2 })
 	eventually(t, "nothing in flight", func() bool { return g.pool.InFlight() == 0 })
 
 	g.pool.Close()

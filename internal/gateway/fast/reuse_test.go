@@ -1,0 +1,214 @@
+package fast_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/fleet"
+	"github.com/greenroom-dev/greenroom/internal/gateway/edge"
+	"github.com/greenroom-dev/greenroom/internal/gateway/gatewaytest"
+)
+
+// overBoth runs a test over either path, before one instance at addr.
+func overBoth(t *testing.T, o edge.Options, addr string, test func(t *testing.T, f *gatewaytest.Fleet)) {
+	for _, how := range []fleet.HTTP1{fleet.HTTP1Std, fleet.HTTP1Fast} {
+		t.Run(string(how), func(t *testing.T) {
+			f := gatewaytest.New(t, gatewaytest.Config{Edge: fleet.Edge{HTTP1: how}, Options: o})
+			f.Endpoint("web@1", addr)
+			f.View("r1", "web@1")
+			f.Publish("r1")
+			test(t, f)
+		})
+	}
+}
+
+// connections serves an address with f, which has each connection to itself.
+func connections(t *testing.T, f func(c net.Conn, r *bufio.Reader)) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				f(c, bufio.NewReader(c))
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// nobody is an address at which nobody listens, and nobody begins to.
+func nobody(t *testing.T) (addr string) {
+	t.Helper()
+	c, err := net.Dial("tcp", connections(t, func(_ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
+}
+
+// early answers each request when its head is there, keeps its connection, and
+// takes whatever comes on it for the rest of that request.
+func early(answer string) func(net.Conn, *bufio.Reader) {
+	return func(c net.Conn, r *bufio.Reader) {
+		if readToBody(r) == nil {
+			io.WriteString(c, answer)
+			io.Copy(io.Discard, r)
+		}
+	}
+}
+
+func readToBody(r *bufio.Reader) error {
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil || line == "\r\n" {
+			return err
+		}
+	}
+}
+
+const (
+	ok      = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	garbage = "no HTTP at all\r\n\r\n"
+)
+
+// What is answered before its request has ended, by the service or since there
+// is none, is the last answer on the client's connection: what follows is the
+// rest of the body, and not another request (RFC 9112, section 9.3).
+func TestAnswerBeforeTheRequestHasEndedIsTheLast(t *testing.T) {
+	for name, c := range map[string]struct{ addr, status string }{
+		"the service's": {connections(t, early("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")), "413"},
+		"garbage":       {connections(t, early(garbage)), "502"},
+		"no service":    {nobody(t), "502"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overBoth(t, edge.Options{}, c.addr, func(t *testing.T, f *gatewaytest.Fleet) {
+				client, r := dial(t, f)
+				io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\nabc")
+				resp, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.Copy(io.Discard, resp.Body)
+				if !strings.HasPrefix(resp.Status, c.status) || !resp.Close {
+					t.Errorf("%s, close: %v", resp.Status, resp.Close)
+				}
+				io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+				client.(*net.TCPConn).CloseWrite()
+				if rest, _ := io.ReadAll(r); len(rest) > 0 { // it may be reset: there is something unread
+					t.Errorf("part of a body was answered: %q", rest)
+				}
+			})
+		})
+	}
+}
+
+// An error is an answer like others: where it is clear where the next request
+// begins, the client's connection goes on.
+func TestErrorsKeepTheConnection(t *testing.T) {
+	for name, addr := range map[string]string{
+		"garbage":    connections(t, early(garbage)),
+		"no service": nobody(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			overBoth(t, edge.Options{}, addr, func(t *testing.T, f *gatewaytest.Fleet) {
+				client, r := dial(t, f)
+				for _, sent := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"} {
+					io.WriteString(client, sent)
+					resp, err := http.ReadResponse(r, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					io.Copy(io.Discard, resp.Body)
+					if resp.StatusCode != 502 || resp.Close {
+						t.Errorf("%s, close: %v", resp.Status, resp.Close)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A connection to a service that has answered before it had the whole request
+// carries no other one: the service takes what comes for the rest.
+func TestConnectionWithHalfARequestIsNotUsedAgain(t *testing.T) {
+	blocked := func(c net.Conn, r *bufio.Reader) { // it reads nothing but a head
+		if readToBody(r) == nil {
+			io.WriteString(c, ok)
+			c.(*net.TCPConn).SetReadBuffer(4 << 10)
+			<-t.Context().Done()
+		}
+	}
+	for name, c := range map[string]struct {
+		service func(net.Conn, *bufio.Reader)
+		body    int // that the client sends of what it says
+	}{
+		"the client is silent":         {early(ok), 3},
+		"the service does not take it": {blocked, 64 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overBoth(t, edge.Options{}, connections(t, c.service), func(t *testing.T, f *gatewaytest.Fleet) {
+				for range 3 {
+					client, r := dial(t, f)
+					go func() {
+						io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+						for sent, piece := 0, make([]byte, min(c.body, 64<<10)); sent < c.body; sent += len(piece) {
+							if _, err := client.Write(piece); err != nil {
+								return
+							}
+						}
+					}()
+					if got := head(t, r, 2); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+						t.Errorf("%q", got)
+					}
+					client.Close()
+				}
+			})
+		})
+	}
+}
+
+// An informational answer that the client does not take is not followed by
+// another one, in the middle of it.
+func TestInformationalAnswerThatIsNotTaken(t *testing.T) {
+	given := make(chan struct{}, 1)
+	addr := connections(t, func(c net.Conn, r *bufio.Reader) {
+		if readToBody(r) != nil {
+			return
+		}
+		hint := "HTTP/1.1 103 Early Hints\r\nLink: " + strings.Repeat("x", 16<<10) + "\r\n\r\n"
+		for {
+			if _, err := io.WriteString(c, hint); err != nil {
+				given <- struct{}{}
+				return
+			}
+		}
+	})
+	overBoth(t, edge.Options{WriteStall: 200 * time.Millisecond}, addr, func(t *testing.T, f *gatewaytest.Fleet) {
+		client, r := dial(t, f)
+		io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-given // up
+		all, _ := io.ReadAll(r)
+		if got := string(all); strings.Contains(got, "HTTP/1.1 4") || strings.Contains(got, "HTTP/1.1 5") {
+			t.Errorf("it ends with %q", got[max(0, len(got)-1000):])
+		}
+		eventually(t, "nothing is under way", func() bool { return f.Gateway.Traffic()["r1"].InFlight == 0 })
+		if flow := f.Gateway.Flows()[0]; flow.Errors != 0 {
+			t.Errorf("%+v", flow)
+		}
+	})
+}

@@ -24,6 +24,11 @@ func TestChunkBounds(t *testing.T) {
 		"0\r\nA: " + strings.Repeat("x", 4200):          false,
 		"0\r\nA: " + strings.Repeat("x", 4200) + "\r\n": false,
 		"0\r\n" + strings.Repeat("A: xxxxxx\r\n", 500):  false,
+
+		"0\r\n" + strings.Repeat("A: xxxxxx\r\n", 500) + "\r\n": false,
+		"0\r\nA: " + strings.Repeat("x", 4<<10-7) + "\r\n\r\n":  true,
+		"0\r\nA: " + strings.Repeat("x", 4<<10-6) + "\r\n\r\n":  false,
+
 		"1\r\naX\n": false,
 		"1\r\na\rX": false,
 		"\r\n":      false,

@@ -26,6 +26,10 @@ type Call struct {
 	Began    time.Time     // by the gateway's clock
 	Trail    bool          // collect and answer which versions it went through (edge)
 	Side     Side          // nil: none
+
+	// UnreadBody is how long the rest of a body gets to come that nobody reads,
+	// before the call is refused. The fast path has it of fast.Options.
+	UnreadBody time.Duration
 }
 
 // Side is what the side that a call came in at has to say about its headers.
@@ -58,6 +62,7 @@ func (g *Gateway) Forward(w http.ResponseWriter, r *http.Request, c Call) {
 	q := RequestOf(r)
 	g.Find(&f, c)
 	if p := f.Begin(&q); p != nil {
+		BoundBody(w, r, c.UnreadBody)
 		g.Answer(w, &q, *p, f.ID)
 		f.Refused()
 		return

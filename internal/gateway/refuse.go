@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -37,4 +38,14 @@ func Refusal(r *Request) Code {
 func ValidHost(host string) bool {
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
 	return host != "" && len(host) <= 261 && !strings.ContainsAny(host, "@/\\?#,;!$&'()*+=%\"<>`{}|^") && !strings.ContainsFunc(host, odd)
+}
+
+// BoundBody gives the rest of a body that nobody reads so long to come. It is for
+// requests that are refused, before they are answered: net/http reads what is
+// left before it sends the answer, and before it takes the connection's next
+// request, however long that takes.
+func BoundBody(w http.ResponseWriter, r *http.Request, within time.Duration) {
+	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(within))
+	}
 }

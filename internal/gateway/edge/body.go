@@ -26,7 +26,6 @@ type bodyGuard struct {
 	timer    *time.Timer // nil: the body may take its time
 	free     atomic.Bool // the answer has begun
 	over     atomic.Bool // given up
-	whole    atomic.Bool // read to its end
 }
 
 // guardBody puts a guard around r's body, in place: the server adds trailers
@@ -58,7 +57,6 @@ func (h *Handler) guardBody(w http.ResponseWriter, r *http.Request, s *gateway.S
 func (g *bodyGuard) Read(p []byte) (int, error) {
 	n, err := g.read(p)
 	if err == io.EOF {
-		g.whole.Store(true)
 		g.stripTrailers()
 	}
 	return n, err
@@ -104,19 +102,6 @@ func (g *bodyGuard) answered() {
 func (g *bodyGuard) end() {
 	if g != nil {
 		g.patience.end()
-	}
-}
-
-// unread reports whether there may be more of the body, for which net/http
-// waits when it has been answered.
-func (g *bodyGuard) unread() bool { return g != nil && !g.whole.Load() && !g.over.Load() }
-
-// boundBody gives the rest of a body that nobody reads as long as a piece of one
-// that somebody does. Before net/http sends an answer, and before it takes the
-// connection's next request, it reads what is left, however long that takes.
-func (h *Handler) boundBody(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
-		http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.options.BodyStall))
 	}
 }
 

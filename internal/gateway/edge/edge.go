@@ -29,7 +29,7 @@ import (
 type Options struct {
 	HeaderTimeout time.Duration // for a request's header; 10 s
 	IdleTimeout   time.Duration // of a connection between requests; 3 min
-	BodyStall     time.Duration // between two pieces of a request's body, until the answer begins; 60 s
+	BodyStall     time.Duration // between two pieces of a request's body, until the answer begins, and for the rest of one that is refused; 60 s
 	WriteStall    time.Duration // for a client to take what it is sent; 2 min
 	MaxHeader     int           // bytes of a request's header; 64 KiB
 }
@@ -112,7 +112,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w = stream
 	}
 	if way == refused || way == denied || way == ownPage {
-		h.boundBody(w, r)
+		gateway.BoundBody(w, r, h.options.BodyStall)
 	}
 	h.answer(w, q, way, problem)
 }
@@ -220,6 +220,8 @@ func (q *request) call() gateway.Call {
 		Began:    q.began,
 		Trail:    q.who.holder || q.snapshot.Edge.ShowRelease,
 		Side:     q,
+
+		UnreadBody: q.handler.options.BodyStall,
 	}
 }
 
@@ -230,9 +232,6 @@ func (h *Handler) forward(w http.ResponseWriter, q *request) {
 	q.guard = h.guardBody(w, q.raw, q.snapshot)
 	defer q.guard.end()
 	h.gateway.Forward(w, q.raw, q.call())
-	if q.guard.unread() {
-		h.boundBody(w, q.raw)
-	}
 }
 
 // Rewrite takes out what no service is to see, and says whom the edge speaks

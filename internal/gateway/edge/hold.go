@@ -30,6 +30,7 @@ func (q *request) held() gateway.Held {
 // decided about anew: it gets the view of now, by what its sender may do now.
 func (h *Handler) hold(w http.ResponseWriter, q *request) {
 	if q.heldBy(h.gateway.Now()) == gateway.TurnedAway {
+		gateway.BoundBody(w, q.raw, h.options.BodyStall)
 		h.turnAway(w, q)
 		return
 	}

@@ -47,6 +47,7 @@ func Open(g *gateway.Gateway, e fleet.Edge, l Listeners, o Options) (*Server, er
 		HeaderTimeout: o.HeaderTimeout,
 		IdleTimeout:   o.IdleTimeout,
 		BodyStall:     o.BodyStall,
+		UnreadBody:    o.BodyStall,
 		WriteStall:    o.WriteStall,
 		Wrap:          func(c net.Conn) net.Conn { return &conn{Conn: c, stall: o.WriteStall} },
 		Std:           s.handover,

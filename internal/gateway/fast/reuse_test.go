@@ -2,9 +2,11 @@ package fast_test
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -108,13 +110,33 @@ func TestAnswerBeforeTheRequestHasEndedIsTheLast(t *testing.T) {
 					t.Errorf("%s, close: %v", resp.Status, resp.Close)
 				}
 				io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-				client.(*net.TCPConn).CloseWrite()
-				if rest, _ := io.ReadAll(r); len(rest) > 0 { // it may be reset: there is something unread
-					t.Errorf("part of a body was answered: %q", rest)
+				// It ends at once, whatever the client has still to send, and may be reset.
+				if rest, err := io.ReadAll(r); len(rest) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("behind the last answer: %q, %v", rest, err)
 				}
 			})
 		})
 	}
+}
+
+// A client hears at once that its answer broke off, whatever it has still to
+// send.
+func TestAnswerThatBreaksOffBeforeTheRequestHasEnded(t *testing.T) {
+	addr := connections(t, func(c net.Conn, r *bufio.Reader) {
+		if readToBody(r) == nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("x", 70_000))
+			c.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, r)
+		}
+	})
+	overBoth(t, edge.Options{}, addr, func(t *testing.T, f *gatewaytest.Fleet) {
+		client, r := dial(t, f)
+		io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\nabc")
+		all, err := io.ReadAll(r)
+		if errors.Is(err, os.ErrDeadlineExceeded) || !strings.HasPrefix(string(all), "HTTP/1.1 200 ") {
+			t.Errorf("%.100q, %v", all, err)
+		}
+	})
 }
 
 // An error is an answer like others: where it is clear where the next request

@@ -74,6 +74,7 @@ type Options struct {
 	HeaderTimeout time.Duration // for a request's head, and for a TLS handshake
 	IdleTimeout   time.Duration // between requests
 	BodyStall     time.Duration // between two pieces of a request's body, until the answer begins
+	UnreadBody    time.Duration // for the rest of a request's body that nobody reads, since the request is refused
 	WriteStall    time.Duration // for a client to take what it is sent; kept to an eighth
 
 	// Wrap is what a connection is wrapped in before net/http gets it. It may be

@@ -22,7 +22,8 @@ type upload struct {
 	left     int64 // of a body with a length
 	chunked  bool
 	chunks   http1.Chunks
-	received int64 // bytes, decoded
+	received int64     // bytes, decoded
+	by       time.Time // when all of it must be there; zero: any time
 
 	running bool
 	done    chan struct{}
@@ -155,8 +156,8 @@ func (c *conn) readBody() error {
 // allowBody sets how long the next piece of the body may take.
 func (c *conn) allowBody() error {
 	u := &c.up
-	var until time.Time
-	if d := c.server.options.BodyStall; d > 0 && !u.free.Load() {
+	until := u.by
+	if d := c.server.options.BodyStall; d > 0 && until.IsZero() && !u.free.Load() {
 		until = time.Now().Add(d)
 	}
 	c.mu.Lock()
@@ -225,6 +226,10 @@ func (c *conn) endUpload() {
 // skipBody reads a body that nobody wants to its end, if that is not far.
 func (c *conn) skipBody() error {
 	u := &c.up
+	if d := c.server.options.UnreadBody; d > 0 && u.pending() {
+		u.by = time.Now().Add(d)
+		defer c.nc.SetReadDeadline(time.Time{})
+	}
 	for u.pending() {
 		if u.left > maxSkipped || u.received > maxSkipped {
 			return io.ErrShortBuffer

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxKept bounds how much of a request's body is kept for sending it again, in
@@ -88,15 +89,27 @@ func (b *body) failed() error {
 // complete reports whether the client's body has been read to its end.
 func (b *body) complete() bool { return b.whole.Load() }
 
-// finish ends all reading, for the handler returns. A read from an HTTP/1
-// connection that is under way ends with the connection, an HTTP/2 one here.
-func (b *body) finish() {
+// finish ends all reading, for the handler returns. What an HTTP/1 client has not
+// sent by now, net/http would wait for, before it closes the connection: of that
+// nothing can be read any more. A read that is under way ends before, since the
+// server, which ends one otherwise, lets others wait for ever then.
+func (b *body) finish(control *http.ResponseController) {
 	if b == nil {
 		return
 	}
 	b.interrupt()
-	if b.request.ProtoMajor >= 2 {
+	switch {
+	case b.request.ProtoMajor >= 2:
 		b.request.Body.Close()
+	case !b.complete():
+		if control.SetReadDeadline(time.Unix(1, 0)) != nil {
+			return // it is no connection's
+		}
+		b.mu.Lock()
+		for b.reading {
+			b.change.Wait()
+		}
+		b.mu.Unlock()
 	}
 }
 

@@ -129,19 +129,20 @@ func (e *exchange) run() error {
 	}
 
 	resp, i, err := e.send(out)
+	// An HTTP/2 body is closed only when nobody sends the request any more.
+	defer func() {
+		body.finish(e.control)
+		e.cancel(nil)
+		if err == nil {
+			resp.Body.Close()
+			i.release()
+		}
+	}()
 	infos.done()
 	e.enableDuplex()
 	if err != nil {
-		body.finish()
 		return err
 	}
-	// An HTTP/2 body is closed only when nobody sends the request any more.
-	defer func() {
-		body.finish()
-		e.cancel(nil)
-		resp.Body.Close()
-		i.release()
-	}()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return e.upgrade(resp, out.Header.Get("Upgrade"))
 	}

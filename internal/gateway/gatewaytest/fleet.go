@@ -67,6 +67,8 @@ type Config struct {
 	Log       *slog.Logger
 	Status    func(version string) http.Handler
 	Callbacks gateway.CallbackUses // none if nil
+
+	UnreadBody time.Duration // in the mesh; its default if 0
 }
 
 // Fleet is a gateway with what stands behind it. Fields may be changed between
@@ -114,7 +116,7 @@ func New(t testing.TB, c Config) *Fleet {
 	}
 	f := &Fleet{Keys: keys, Settings: c.Edge, t: t, pools: make(map[string]*forward.Pool), Passes: make(map[string]gateway.PassRule)}
 	f.Gateway = gateway.New(gateway.Options{Passes: keys, Callbacks: c.Callbacks, Metrics: c.Metrics, AccessLog: c.AccessLog, Log: c.Log, Now: f.Now})
-	f.Mesh = mesh.New(f.Gateway, mesh.Options{Seed: t.Name() + t.TempDir(), Status: c.Status})
+	f.Mesh = mesh.New(f.Gateway, mesh.Options{Seed: t.Name() + t.TempDir(), Status: c.Status, UnreadBody: c.UnreadBody})
 	f.Edge, err = edge.Open(f.Gateway, c.Edge, edge.Listeners{}, c.Options)
 	if err != nil {
 		t.Fatal(err)

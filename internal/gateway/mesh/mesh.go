@@ -33,6 +33,9 @@ type Options struct {
 	Seed string
 	// Status serves a version's GREENROOM_STATUS_URL; none if nil.
 	Status func(version string) http.Handler
+	// UnreadBody is how long the rest of a call's body gets to come that nobody
+	// reads, since the call is refused. A minute if 0.
+	UnreadBody time.Duration
 }
 
 // Mesh serves the calls between services. It is safe for concurrent use.
@@ -68,6 +71,9 @@ type callee struct {
 
 // New returns a Mesh without listeners.
 func New(g *gateway.Gateway, o Options) *Mesh {
+	if o.UnreadBody <= 0 {
+		o.UnreadBody = time.Minute
+	}
 	return &Mesh{
 		gateway:  g,
 		options:  o,
@@ -174,7 +180,7 @@ func (m *Mesh) Shutdown(ctx context.Context) error {
 
 func (m *Mesh) newVersion(id string) *version {
 	v := &version{id: id, callees: make(map[string]*callee), handover: fast.NewHandover(nil)}
-	v.fast = fast.NewServer(m.gateway, fast.Options{Std: v.handover})
+	v.fast = fast.NewServer(m.gateway, fast.Options{Std: v.handover, UnreadBody: m.options.UnreadBody})
 	var status http.Handler
 	if m.options.Status != nil {
 		status = m.options.Status(id)
@@ -253,6 +259,7 @@ func (m *Mesh) serveCall(w http.ResponseWriter, r *http.Request, caller, callee 
 	}
 	c, problem := m.decide(&q, caller, callee, m.gateway.Now())
 	if problem != nil {
+		gateway.BoundBody(w, r, m.options.UnreadBody)
 		m.gateway.Answer(w, &q, *problem, c.ID)
 		m.refused(&q, &c, problem.Code)
 		return
@@ -271,7 +278,7 @@ func (m *Mesh) refused(q *gateway.Request, c *gateway.Call, code gateway.Code) {
 // one that is refused.
 func (m *Mesh) decide(q *gateway.Request, caller, callee string, now time.Time) (gateway.Call, *gateway.Problem) {
 	s := m.gateway.Current()
-	c := gateway.Call{Snapshot: s, Service: callee, Caller: caller, Began: now}
+	c := gateway.Call{Snapshot: s, Service: callee, Caller: caller, Began: now, UnreadBody: m.options.UnreadBody}
 	if ids := q.Header.Values("X-Request-Id"); len(ids) > 0 && gateway.ValidID(ids[0]) {
 		c.ID = ids[0]
 	}

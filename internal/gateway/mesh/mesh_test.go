@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -335,4 +336,70 @@ func TestManyListeners(t *testing.T) {
 	if body := get(t, last.Env("")["GREENROOM_URL_S0"]); !strings.Contains(body, "s0@1") {
 		t.Errorf("%s", body)
 	}
+}
+
+// A call that is refused is answered, and its connection ends, also when the
+// rest of its body never comes.
+func TestRefusedCallsDoNotWaitForTheirBodies(t *testing.T) {
+	f := gatewaytest.New(t, gatewaytest.Config{UnreadBody: 100 * time.Millisecond})
+	f.Run("chat@1", gatewaytest.Echo("chat@1"))
+	f.View("r1", "web@1", "chat@1")
+	f.Services = []fleet.Service{{Name: "web", Calls: []string{"mail"}}}
+	urls := f.Calls("web@1", "chat", "mail")
+	for _, c := range []struct {
+		callee, head, code string
+	}{
+		{"chat", "", "starting"},
+		{"mail", "", "no-service"},
+		{"chat", "", "call-not-allowed"},
+		{"chat", strings.Repeat("A: b\r\n", gateway.MaxHeaderFields+1), "too-many-fields"},
+	} {
+		t.Run(c.code, func(t *testing.T) {
+			if c.code != "starting" {
+				f.Publish("r1")
+			}
+			for _, framing := range []string{"Content-Length: 100\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"} {
+				conn := dial(t, urls[c.callee])
+				io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+c.head+framing)
+				answer, err := io.ReadAll(conn)
+				if !strings.Contains(string(answer), "X-Greenroom-Error: "+c.code+"\r\n") || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%s, %v", answer, err)
+				}
+			}
+		})
+	}
+}
+
+// The bound is the refused call's alone: its connection carries others later.
+func TestConnectionGoesOnBehindARefusedCall(t *testing.T) {
+	const bound = 2 * time.Second
+	f := gatewaytest.New(t, gatewaytest.Config{UnreadBody: bound})
+	f.View("r1", "web@1")
+	f.Publish("r1")
+	conn := dial(t, f.Calls("web@1", "mail")["mail"])
+	r := bufio.NewReader(conn)
+	for range 2 {
+		io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("x", 100_000))
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		if resp.Header.Get("X-Greenroom-Error") != "no-service" || resp.Close {
+			t.Errorf("%+v", resp)
+		}
+		<-time.After(bound + bound/4)
+	}
+}
+
+// dial connects to a URL's host.
+func dial(t *testing.T, url string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return conn
 }

@@ -188,27 +188,35 @@ func TestStaleConnection(t *testing.T) {
 // exchange is left, on the instance neither.
 func TestPanicCountsNoMore(t *testing.T) {
 	checkLeaks(t)
-	instance := startRaw(t, func(c *net.TCPConn, r *bufio.Reader) { // whatever is to come of a body
-		if _, err := readHead(r); err == nil {
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-			io.Copy(io.Discard, r)
-		}
-	})
+	answering := func(answer string) forward.Instance {
+		return startRaw(t, func(c *net.TCPConn, r *bufio.Reader) { // whatever is to come of a body
+			if _, err := readHead(r); err == nil {
+				io.WriteString(c, answer)
+				io.Copy(io.Discard, r)
+			}
+		})
+	}
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 	met := make(chan struct{}, 1)
 	fault := func(http.Header) {
 		met <- struct{}{}
 		panic("a fault")
 	}
-	for name, change := range map[string]func(*forward.Exchange){
-		"rewrite": func(x *forward.Exchange) { x.Rewrite = fault },
-		"answer":  func(x *forward.Exchange) { x.Answer = func(int, http.Header) { fault(nil) } },
+	for name, c := range map[string]struct {
+		answer string
+		change func(*forward.Exchange)
+	}{
+		"rewrite": {ok, func(x *forward.Exchange) { x.Rewrite = fault }},
+		"inform":  {"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + ok, func(x *forward.Exchange) { x.Inform = fault }},
+		"answer":  {ok, func(x *forward.Exchange) { x.Answer = func(int, http.Header) { fault(nil) } }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			instance := answering(c.answer)
 			var broken atomic.Bool
 			broken.Store(true)
 			g := startGateway(t, newPool(t, forward.HTTP, instance), func(_ *http.Request, x *forward.Exchange) {
 				if broken.Load() {
-					change(x)
+					c.change(x)
 				}
 			})
 			for _, request := range [][2]string{

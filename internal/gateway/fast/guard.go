@@ -15,10 +15,9 @@ type guard struct {
 	https     bool
 	maxHeader int
 
-	buf  []byte // read from Conn and not yet by net/http
-	ok   int    // how much of buf may be read
-	seen int    // how much of buf the reader of chunks has had, from ok
-	err  error  // of Conn, once buf is read
+	buf []byte // read from Conn and not yet by net/http
+	ok  int    // how much of buf may be read
+	err error  // of Conn, once buf is read
 
 	open    bool  // nothing is looked at any more
 	dead    bool  // something malformed came
@@ -31,6 +30,11 @@ type guard struct {
 
 // badHead is no request, and long enough not to be waited on for more.
 const badHead = "malformed request, refused\r\n\r\n"
+
+// badChunk is refused wherever it stands around the data of chunks: within a size
+// and behind one, in an extension, at the end of data and among trailers. None of
+// these may hold a CR that ends no line, and nothing is waited for behind it.
+const badChunk = "\r\x00\r\n\r\n"
 
 // guardRoom is how much a guard reads at a time.
 const guardRoom = 4 << 10
@@ -104,7 +108,7 @@ func (g *guard) direct(p []byte) (int, error) {
 
 // look finds out how much of buf may be read.
 func (g *guard) look() {
-	for !g.open && g.ok+g.seen < len(g.buf) {
+	for !g.open && g.ok < len(g.buf) {
 		switch {
 		case g.left > 0:
 			take := min(int64(len(g.buf)-g.ok), g.left)
@@ -155,19 +159,15 @@ func (g *guard) lookAtHead() bool {
 	return true
 }
 
-// lookAtChunks lets go of whole lines only, so that one that turns out to be
-// malformed can still be replaced.
+// lookAtChunks finds out how much of a body in chunks may be read.
 func (g *guard) lookAtChunks() {
-	for b := g.buf[g.ok+g.seen:]; len(b) > 0 && !g.chunks.Over(); b = g.buf[g.ok+g.seen:] {
+	for b := g.buf[g.ok:]; len(b) > 0 && !g.chunks.Over(); b = g.buf[g.ok:] {
 		_, n, err := g.chunks.Next(b)
 		if err != nil {
-			g.refuse("\x00\x00\r\n\r\n")
+			g.refuse(badChunk)
 			return
 		}
-		g.seen += n
-		if g.chunks.Whole() {
-			g.ok, g.seen = g.ok+g.seen, 0
-		}
+		g.ok += n
 	}
 	if g.chunks.Over() {
 		g.chunked = false
@@ -177,7 +177,7 @@ func (g *guard) lookAtChunks() {
 // refuse puts what net/http refuses in the place of all that may not be read.
 func (g *guard) refuse(with string) {
 	g.buf = append(g.buf[:g.ok:g.ok], with...)
-	g.ok, g.seen, g.dead = len(g.buf), 0, true
+	g.ok, g.dead = len(g.buf), true
 }
 
 // guardKey is where a connection's context has its guard.

@@ -59,17 +59,22 @@ func TestGuardKeepsWhatIsNotWhole(t *testing.T) {
 // Whatever the pieces are in which malformed chunks come, net/http sees that
 // they are malformed at once, rather than wait for what the beginning of a line
 // has announced, or take something else for it.
-func TestGuardReplacesWholeLines(t *testing.T) {
+func TestGuardReplacesMalformedChunks(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for body, data := range map[string]string{
-		"3;a\x01\r\nabc\r\n0\r\n\r\n":                      "",
-		"3\rabc\r\n0\r\n\r\n":                              "",
-		"30x\r\n":                                          "",
-		"3\r\nabcX\r\n0\r\n\r\n":                           "abc",
-		"3\r\nabc\rX0\r\n\r\n":                             "abc",
-		"3\r\nabc\r\n2;a\x01\r\n":                          "abc",
-		"3\r\nabc\r\n0\r\nno field\n":                      "abc",
-		"3\r\nabc\r\n0\r\nA: b\r\n c: d\r\nX\n\r\n":        "abc",
+		"3;a\x01\r\nabc\r\n0\r\n\r\n":               "",
+		"3\rabc\r\n0\r\n\r\n":                       "",
+		"3;a\rX\r\nabc\r\n":                         "",
+		"X":                                         "",
+		"3;\x00":                                    "",
+		"3\r\nabc\r\n0\r\n\rX\r\n":                  "abc",
+		"3\r\nabc\r\n0\r\nA: b\rX\r\n":              "abc",
+		"30x\r\n":                                   "",
+		"3\r\nabcX\r\n0\r\n\r\n":                    "abc",
+		"3\r\nabc\rX0\r\n\r\n":                      "abc",
+		"3\r\nabc\r\n2;a\x01\r\n":                   "abc",
+		"3\r\nabc\r\n0\r\nno field\n":               "abc",
+		"3\r\nabc\r\n0\r\nA: b\r\n c: d\r\nX\n\r\n": "abc",
 		"3\r\nabc\r\n0\r\nA: " + strings.Repeat("x", 5000): "abc",
 	} {
 		for _, step := range []int{1, 2, 3, len(body)} {

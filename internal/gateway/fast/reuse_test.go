@@ -168,40 +168,42 @@ func TestErrorsKeepTheConnection(t *testing.T) {
 // A connection to a service that has answered before it had the whole request
 // carries no other one: the service takes what comes for the rest.
 func TestConnectionWithHalfARequestIsNotUsedAgain(t *testing.T) {
-	blocked := func(c net.Conn, r *bufio.Reader) { // it reads nothing but a head
+	overBoth(t, edge.Options{}, connections(t, early(ok)), func(t *testing.T, f *gatewaytest.Fleet) {
+		for range 3 {
+			client, r := dial(t, f)
+			io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\nabc")
+			if got := head(t, r, 2); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+				t.Errorf("%q", got)
+			}
+		}
+	})
+}
+
+// An answer does not wait for a service to take the rest of a request, of which
+// it has taken nothing more.
+func TestServiceAnswersAndDoesNotTakeTheRest(t *testing.T) {
+	full := make(chan struct{})
+	addr := connections(t, func(c net.Conn, r *bufio.Reader) {
 		if readToBody(r) == nil {
-			io.WriteString(c, ok)
 			c.(*net.TCPConn).SetReadBuffer(4 << 10)
+			<-full
+			io.WriteString(c, ok)
 			<-t.Context().Done()
 		}
-	}
-	for name, c := range map[string]struct {
-		service func(net.Conn, *bufio.Reader)
-		body    int // that the client sends of what it says
-	}{
-		"the client is silent":         {early(ok), 3},
-		"the service does not take it": {blocked, 64 << 20},
-	} {
-		t.Run(name, func(t *testing.T) {
-			overBoth(t, edge.Options{}, connections(t, c.service), func(t *testing.T, f *gatewaytest.Fleet) {
-				for range 3 {
-					client, r := dial(t, f)
-					go func() {
-						io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
-						for sent, piece := 0, make([]byte, min(c.body, 64<<10)); sent < c.body; sent += len(piece) {
-							if _, err := client.Write(piece); err != nil {
-								return
-							}
-						}
-					}()
-					if got := head(t, r, 2); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-						t.Errorf("%q", got)
-					}
-					client.Close()
-				}
-			})
-		})
-	}
+	})
+	overBoth(t, edge.Options{}, addr, func(t *testing.T, f *gatewaytest.Fleet) {
+		client, r := dial(t, f)
+		io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n")
+		var err error
+		for piece := make([]byte, 64<<10); err == nil; _, err = client.Write(piece) {
+			client.SetWriteDeadline(time.Now().Add(250 * time.Millisecond)) // by then all buffers are full
+		}
+		full <- struct{}{}
+		if got := head(t, r, 2); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Errorf("%q", got)
+		}
+		eventually(t, "nothing is under way", func() bool { return f.Gateway.Traffic()["r1"].InFlight == 0 })
+	})
 }
 
 // An informational answer that the client does not take is not followed by

@@ -194,15 +194,3 @@ func AppendSize(b []byte, n int) []byte {
 	}
 	return append(b, '\r', '\n')
 }
-
-// Whole reports whether what was read so far ends with a whole line, or within
-// data.
-func (c *Chunks) Whole() bool {
-	switch c.state {
-	case ext, sizeLF, trailers:
-		return false
-	case size:
-		return c.line == 0
-	}
-	return true
-}

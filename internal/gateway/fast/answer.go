@@ -15,6 +15,7 @@ import (
 )
 
 var (
+	ins     = sync.Pool{New: func() any { return new([inRoom]byte) }}
 	outs    = sync.Pool{New: func() any { return new([outRoom]byte) }}
 	answers = sync.Pool{New: func() any { return new([ansRoom]byte) }}
 )

@@ -35,8 +35,10 @@ type conn struct {
 	https   bool
 	session Session
 
-	in   []byte // in[r:w] came and is not dealt with
-	r, w int
+	in    []byte // in[r:w] came and is not dealt with; nil between requests
+	r, w  int
+	room  *[inRoom]byte // beneath in, as a rule; nil between requests
+	idler idler
 
 	req    http1.Request
 	head   int // length of the request's head, which is in before r until it is dealt with
@@ -103,7 +105,7 @@ func (c *conn) serve() {
 		}
 	}()
 	c.session = c.site.Session(c.nc, c.https)
-	c.in = make([]byte, inRoom)
+	c.idler.begin(c)
 	for {
 		switch head, next := c.readHead(); next {
 		case gone:
@@ -168,7 +170,6 @@ func (c *conn) readMore(idle bool, bounded *bool) error {
 	if c.r == c.w {
 		c.r, c.w = 0, 0
 	}
-	c.makeRoom()
 	if idle {
 		c.await(c.server.options.IdleTimeout, c.start)
 		c.idle.Store(true)
@@ -176,16 +177,40 @@ func (c *conn) readMore(idle bool, bounded *bool) error {
 		if c.server.draining.Load() {
 			return net.ErrClosed
 		}
-	} else if !*bounded {
+		n, err := c.readFirst()
+		c.w = n
+		return none(n, err)
+	}
+	if !*bounded {
 		*bounded = true
 		c.await(c.server.options.HeaderTimeout, time.Time{})
 	}
+	c.makeRoom()
 	n, err := c.nc.Read(c.in[c.w:])
 	c.w += n
+	return none(n, err)
+}
+
+// none is the error of a read that has brought nothing.
+func none(n int, err error) error {
 	if n > 0 {
 		return nil
 	}
 	return err
+}
+
+// takeRoom has in be a buffer.
+func (c *conn) takeRoom() {
+	if c.in == nil {
+		c.room = ins.Get().(*[inRoom]byte)
+		c.in = c.room[:]
+	}
+}
+
+// giveRoom gives the buffer back, of which everything is dealt with.
+func (c *conn) giveRoom() {
+	ins.Put(c.room)
+	c.in, c.room = nil, nil
 }
 
 // makeRoom makes in have room for more.

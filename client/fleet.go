@@ -39,7 +39,7 @@ type Route struct {
 // a command line.
 type Document struct {
 	Name string   `json:"name" doc:"File name, for errors; with sets the release's name"`
-	Dir  string   `json:"dir" doc:"Absolute folder on the server's machine"`
+	Dir  string   `json:"dir" doc:"Absolute folder on the server's machine; of a Release, empty: that of the Fleet's document"`
 	Data string   `json:"data" doc:"The YAML text; empty with sets" maxLength:"1048576"`
-	Sets []string `json:"sets,omitempty" doc:"SERVICE=COMMAND or SERVICE=HOST:PORT each, instead of a text" maxItems:"1000"`
+	Sets []string `json:"sets,omitempty" doc:"SERVICE=COMMAND or SERVICE=HOST:PORT each, on Kubernetes SERVICE=IMAGE, instead of a text" maxItems:"1000"`
 }

@@ -49,6 +49,7 @@ type Version struct {
 	Digest    string            `json:"digest"`
 	Commit    string            `json:"commit,omitempty"`
 	URL       string            `json:"url,omitempty"`
+	Runs      string            `json:"runs,omitempty" doc:"Its command line, its endpoints (HOST:PORT, with commas between) or its image: what opens a release of it when it is set"`
 	Serving   bool              `json:"serving" doc:"Ordinary requests get it"`
 	Releases  []string          `json:"releases" doc:"The releases that bring it"`
 	State     string            `json:"state" enum:"starting,ready,unready,stopping,stopped,failed" doc:"Of the version as a whole"`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/config"
+	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/platform/local"
 	"github.com/greenroom-dev/greenroom/internal/release"
 	"github.com/greenroom-dev/greenroom/internal/verbs"
@@ -78,7 +79,7 @@ func (a *App) showVersion(rec Record, v release.Version, status local.Status, in
 	spec := rec.Catalog[v.ID]
 	out := client.Version{
 		ID: v.ID, Name: v.Name, Service: v.Service, Digest: v.Digest,
-		Commit: spec.Source.Commit, URL: spec.Source.URL,
+		Commit: spec.Source.Commit, URL: spec.Source.URL, Runs: runs(spec),
 		Serving: rec.State.DefaultVersion(v.Service) == v.ID, Releases: []string{},
 		Ready: status.Ready, Wanted: max(v.Replicas, 1), InFlight: inFlight,
 		Message: status.Failed, Instances: []client.Instance{},
@@ -117,6 +118,15 @@ func (a *App) showVersion(rec Record, v release.Version, status local.Status, in
 		out.State = "starting"
 	}
 	return out
+}
+
+// runs is what a version is, for who wants to bring another one; "" where that
+// is not kept any more.
+func runs(v fleet.Version) string {
+	if v.Service == "" {
+		return ""
+	}
+	return config.Set(v)
 }
 
 // Releases shows every release that is kept, the latest first.

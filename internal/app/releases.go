@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -24,6 +25,7 @@ type move = verbs.Move[Record]
 
 // OpenRelease opens a release from a document, or updates it.
 func (a *App) OpenRelease(ctx context.Context, who string, in client.Open) (client.Changed, error) {
+	in.Document.Dir = cmp.Or(in.Document.Dir, a.controller.Record().Fleet.Dir)
 	doc, err := oneRelease(in.Document)
 	if err != nil {
 		return client.Changed{}, err

@@ -240,7 +240,7 @@ func TestExportStartsWhatServes(t *testing.T) {
 			}
 			again := resolve(t, string(text), t.TempDir()) // from another folder
 			want := f
-			want.Services = nil
+			want.Services, want.Dir = nil, again.Dir
 			for _, s := range f.Services {
 				if v, ok := state[s.Name]; ok {
 					s.First = v

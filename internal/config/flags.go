@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
+	"github.com/greenroom-dev/greenroom/internal/fleet"
 )
 
 // ReleaseFromFlags makes a Release document of service=value pairs. A value is
@@ -52,6 +53,30 @@ func ReleaseFromFlags(name string, sets []string, dir string) (ReleaseDocument, 
 		return ReleaseDocument{}, err
 	}
 	return ReleaseDocument{doc, src}, nil
+}
+
+// Set is what ReleaseFromFlags takes behind a service's name for the version v,
+// whatever folder it is told.
+func Set(v fleet.Version) string {
+	if v.Run == nil {
+		return strings.Join(v.Endpoints, ",")
+	}
+	words := slices.Clone(v.Run.Command)
+	if strings.Contains(words[0], "/") {
+		words[0] = v.Run.Executable
+	}
+	for i, w := range words {
+		words[i] = quoted(w)
+	}
+	return strings.Join(words, " ")
+}
+
+// quoted is a word as split reads it.
+func quoted(word string) string {
+	if word != "" && !strings.ContainsAny(word, " \t\"'") {
+		return word
+	}
+	return `"` + strings.ReplaceAll(word, `"`, `"'"'"`) + `"`
 }
 
 func notEndpoint(s string) bool {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,6 +52,40 @@ func TestReleaseFromFlags(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, legacy); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestSetIsRead has what a version is written as bring the same version again,
+// from any folder.
+func TestSetIsRead(t *testing.T) {
+	dir := folder(t, "bin/web", "bin/api v2")
+	f := resolve(t, threeServices, dir)
+	doc, err := ReleaseFromFlags("r42", []string{`api="bin/api v2" --name='x "y"' "it's" '' z`, "legacy=127.0.0.1:9101,[::1]:9102", "web=sh -c true"}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := ResolveRelease(doc, f, first(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sets []string
+	for _, v := range want.Versions {
+		sets = append(sets, v.Service+"="+Set(v))
+	}
+	if doc, err = ReleaseFromFlags("r42", sets, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ResolveRelease(doc, f, first(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range got.Versions {
+		if w := want.Versions[i]; w.Run != nil && (v.Run.Executable != w.Run.Executable || !slices.Equal(v.Run.Command[1:], w.Run.Command[1:])) || !slices.Equal(v.Endpoints, w.Endpoints) {
+			t.Errorf("%s is %+v %v, not %+v %v", sets[i], v.Run, v.Endpoints, w.Run, w.Endpoints)
+		}
+	}
+	if sets[2] != "web=sh -c true" {
+		t.Errorf("what lies in PATH is %s", sets[2])
 	}
 }
 

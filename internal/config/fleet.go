@@ -20,6 +20,7 @@ func ResolveFleet(d FleetDocument) (fleet.Fleet, error) {
 	}
 	f := fleet.Fleet{
 		Name:        d.Metadata.Name,
+		Dir:         d.src.dir,
 		Edge:        p.edge("spec.edge", d.Spec.Edge, declared),
 		API:         p.api("spec.api", d.Spec.API),
 		StampHeader: p.stampHeader("spec.stamp.header", d.Spec.Stamp.Header),

@@ -55,6 +55,7 @@ func TestAnyTextSurvivesAnExport(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
+		again.Dir = f.Dir // of another document
 		if diff := cmp.Diff(f, again); diff != "" {
 			t.Fatalf("%s\n%s", diff, text)
 		}

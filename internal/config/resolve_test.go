@@ -85,6 +85,7 @@ func TestDefaults(t *testing.T) {
 	v := f.Services[0].First
 	want := fleet.Fleet{
 		Name: "live",
+		Dir:  dir,
 		Edge: fleet.Edge{
 			Listen:    "127.0.0.1:8080",
 			PublicURL: "http://127.0.0.1:8080",

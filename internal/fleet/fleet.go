@@ -19,6 +19,7 @@ import (
 // Fleet is a set of services behind one edge.
 type Fleet struct {
 	Name        string        `json:"name"`
+	Dir         string        `json:"dir,omitempty"` // absolute folder of the document that was applied; "" of a fleet that none was kept of
 	Edge        Edge          `json:"edge"`
 	API         API           `json:"api"`
 	StampHeader string        `json:"stampHeader"` // canonical form, X-Greenroom-Release unless told otherwise

@@ -91,7 +91,7 @@ func showServices(v kubernetes.Value, o release.Observation, w *world) []api.Ser
 func showVersion(v kubernetes.Value, id string, status release.VersionStatus, w *world) api.Version {
 	version, template := v.State.Versions[id], v.Templates[id]
 	out := api.Version{
-		ID: id, Name: version.Name, Service: version.Service, Digest: version.Digest,
+		ID: id, Name: version.Name, Service: version.Service, Digest: version.Digest, Runs: kubernetes.MainImage(version.Service, template),
 		Serving: v.State.DefaultVersion(version.Service) == id, Releases: []string{},
 		Ready: status.Ready, Wanted: max(version.Replicas, 1), Message: status.Failed, Instances: []api.Instance{},
 	}

@@ -73,7 +73,7 @@ func ProjectRelease(object *crd.Release, v Value, o map[string]release.VersionSt
 		id := r.Versions[service]
 		version, template := v.State.Versions[id], v.Templates[id]
 		out.Versions = append(out.Versions, crd.ReleaseVersion{
-			Service: service, Version: version.Name, PodTemplateHash: template.Hash, Image: mainImage(service, template),
+			Service: service, Version: version.Name, PodTemplateHash: template.Hash, Image: MainImage(service, template),
 			Replaces: v.State.Versions[r.Replaces[service]].Name, Ready: o[id].Ready, Replicas: version.Replicas,
 		})
 	}
@@ -108,9 +108,9 @@ func SettlingReason(r release.Release, v Value, seen map[string]Seen) string {
 	return fmt.Sprintf("it waits until Argo ends the former pods of %s, at %s (scaleDownDelaySeconds)", strings.Join(services, ", "), last.UTC().Format("2006-01-02T15:04:05Z"))
 }
 
-// mainImage is the image of the container called like the service, else of the
+// MainImage is the image of the container called like the service, else of the
 // first one by name.
-func mainImage(service string, t Template) string {
+func MainImage(service string, t Template) string {
 	if image, ok := t.Images[service]; ok {
 		return image
 	}

@@ -27,7 +27,7 @@ func Revert(r release.Release, v Value, object *crd.Release) *crd.Release {
 		if former.Hash == "" || r.Replaces[service] == v.State.DefaultVersion(service) {
 			continue
 		}
-		one := crd.ReleaseService{Name: service, Image: mainImage(service, former)}
+		one := crd.ReleaseService{Name: service, Image: MainImage(service, former)}
 		if object != nil {
 			if i := slices.IndexFunc(object.Spec.Services, func(s crd.ReleaseService) bool { return s.Name == service }); i >= 0 {
 				one.Container, one.Apply = object.Spec.Services[i].Container, object.Spec.Services[i].Apply

@@ -9,6 +9,7 @@ import (
 // fleetPage is the picture and what stands below it.
 type fleetPage struct {
 	Candidates, Picture, Services any
+	Grants                        grants
 }
 
 func (d *Dashboard) showFleet(v *visit) {
@@ -22,7 +23,7 @@ func (d *Dashboard) showFleet(v *visit) {
 		return
 	}
 	v.show("fleet", v.t("nav.fleet"), "fleet", subject{kind: "fleet"},
-		fleetPage{d.candidates(m), d.picture(m), d.services(m)})
+		fleetPage{d.candidates(m), d.picture(m), d.services(m), v.grants("")})
 }
 
 // candidates are the releases that are on their way.

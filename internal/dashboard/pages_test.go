@@ -13,7 +13,7 @@ import (
 
 var pages = []string{
 	"/", "/releases", "/releases/r42", "/releases/r41", "/releases/r42/promote", "/releases/r42/plan", "/releases/r42/sign-off?item=look",
-	"/releases/r41/rollback", "/releases/r42/abort", "/releases/r42/approve", "/hold", "/passes", "/passes/new", "/passes/callback",
+	"/open", "/releases/r41/rollback", "/releases/r42/abort", "/releases/r42/approve", "/hold", "/passes", "/passes/new", "/passes/callback",
 	"/passes/P1/revoke", "/events", "/events?who=ann", "/settings", "/settings/tokens/new", "/settings/tokens/ci/revoke", "/logs/web",
 }
 
@@ -278,6 +278,7 @@ func TestWhatPeopleTypeIsText(t *testing.T) {
 		r.Approvals[0].Note, r.Hooks[0].Name, r.Hooks[0].Output, r.Changes[0].Fields[0].To, r.Planned.Why = evil, evil, evil, evil, evil
 		s.status.Hold.Reason, s.status.Lock.Why, s.status.Freezes[0].Why, s.status.Freezes[0].Name = evil, evil, evil, evil
 		s.status.Services[0].Versions[1].Name, s.status.Services[0].Versions[1].Message, s.status.Services[0].Versions[1].Commit = evil, evil, evil
+		s.status.Services[0].Versions[0].Runs, s.status.Services[1].Name = evil, evil
 		s.status.Warnings[0], s.events[0].Why, s.events[0].Who, s.events[0].Message = evil, evil, evil, evil
 		s.status.Dropped[0].Caller = "web@" + evil
 	})
@@ -287,8 +288,9 @@ func TestWhatPeopleTypeIsText(t *testing.T) {
 			t.Errorf("%s runs what somebody typed", path)
 		}
 	}
-	form := url.Values{"subject": {evil}, "reason": {evil}, "name": {evil}, "confirm": {evil}, "for": {evil}, "paths": {evil}, "release": {evil}, "at": {evil}}
-	for _, path := range []string{"/passes/new", "/settings/tokens/new", "/releases/r42/promote", "/releases/r42/plan", "/login"} {
+	form := url.Values{"subject": {evil}, "reason": {evil}, "name": {evil}, "confirm": {evil}, "for": {evil}, "paths": {evil}, "release": {evil}, "at": {evil},
+		"document": {evil}, "set." + evil: {evil}, "set.web": {evil}}
+	for _, path := range []string{"/passes/new", "/settings/tokens/new", "/releases/r42/promote", "/releases/r42/plan", "/open", "/login"} {
 		if _, body := s.post(c, path, form); strings.Contains(body, "<img") {
 			t.Errorf("%s runs what somebody typed", path)
 		}

@@ -17,7 +17,13 @@ func (d *Dashboard) showReleases(v *visit) {
 		v.failed(err)
 		return
 	}
-	v.show("releases.page", v.t("nav.releases"), "releases", subject{kind: "releases"}, list)
+	v.show("releases.page", v.t("nav.releases"), "releases", subject{kind: "releases"}, releasesPage{list, v.grants("")})
+}
+
+// releasesPage is the list, with what can be opened.
+type releasesPage struct {
+	List   []client.Release
+	Grants grants
 }
 
 // releasePage is one release, part by part.

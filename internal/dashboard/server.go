@@ -115,6 +115,8 @@ func (d *Dashboard) routes() http.Handler {
 	page("GET /releases/{name}", d.showRelease)
 	page("GET /releases/{name}/{act}", d.askAct)
 	page("POST /releases/{name}/{act}", d.doAct)
+	page("GET /open", d.askOpen)
+	page("POST /open", d.doOpen)
 	page("GET /hold", d.askHold)
 	page("POST /hold", d.doHold)
 	page("GET /passes", d.showPasses)

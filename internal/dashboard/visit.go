@@ -60,18 +60,27 @@ func (d *Dashboard) as(who httpapi.Identity) *client.Client {
 // the login.
 func (d *Dashboard) known(show func(*visit)) http.HandlerFunc {
 	return d.loggedIn(func(v *visit) {
-		err := v.d.o.Access.Allowed(v.r.Context(), v.who, httpapi.Request{Action: httpapi.Look})
-		var denied *httpapi.DeniedError
-		switch {
-		case err == nil:
+		if v.admitted(httpapi.Look) {
 			show(v)
-		case errors.As(err, &denied):
-			v.refuse(http.StatusForbidden, problem{Title: v.t("error.forbidden"), Detail: denied.Problem, Remedy: denied.Remedy})
-		default:
-			v.d.o.Log.Error("it could not be found out who may look", "error", err)
-			v.fail(http.StatusServiceUnavailable, v.t("error.failed"), err.Error())
 		}
 	})
+}
+
+// admitted reports whether a page is for whoever asks for it: one by which they
+// do what they may. False after it was answered.
+func (v *visit) admitted(a httpapi.Action) bool {
+	err := v.d.o.Access.Allowed(v.r.Context(), v.who, httpapi.Request{Action: a})
+	var denied *httpapi.DeniedError
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &denied):
+		v.refuse(http.StatusForbidden, problem{Title: v.t("error.forbidden"), Detail: denied.Problem, Remedy: denied.Remedy})
+	default:
+		v.d.o.Log.Error("it could not be found out who may", "action", a, "error", err)
+		v.fail(http.StatusServiceUnavailable, v.t("error.failed"), err.Error())
+	}
+	return false
 }
 
 // loggedIn lets those in who are logged in, and leads others to the login.
@@ -120,13 +129,18 @@ type page struct {
 
 // show answers with a whole page.
 func (v *visit) show(name, title, nav string, live subject, body any) {
+	v.answer(http.StatusOK, name, title, nav, live, body)
+}
+
+// answer is show with a status: that of what went wrong, where the page says so.
+func (v *visit) answer(status int, name, title, nav string, live subject, body any) {
 	m, err := v.d.hub.look(v.r.Context())
 	if err != nil {
 		v.d.o.Log.Error("the status could not be had", "error", err)
 		http.Error(v.w, v.t("error.nostatus"), http.StatusInternalServerError)
 		return
 	}
-	v.write(http.StatusOK, name, page{
+	v.write(status, name, page{
 		Lang: v.lang, Title: title, Nav: nav, Base: v.d.o.Base, Path: v.r.URL.RequestURI(),
 		Kind: live.kind, Name: live.name, Who: v.who, Version: v.d.o.Version,
 		Serving: v.d.serving(m, v.grants("")), Body: body,
@@ -233,8 +247,11 @@ func (v *visit) form(name string) string { return strings.TrimSpace(v.r.PostForm
 const maxForm = 64 << 10
 
 // readForm reads the form that was posted; false after it was answered.
-func (v *visit) readForm() bool {
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+func (v *visit) readForm() bool { return v.readUpTo(maxForm) }
+
+// readUpTo is readForm for a form of so many bytes.
+func (v *visit) readUpTo(most int64) bool {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, most)
 	if err := v.r.ParseForm(); err != nil {
 		v.fail(http.StatusBadRequest, v.t("error.input"), err.Error())
 		return false

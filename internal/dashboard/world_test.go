@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/config"
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
 	"github.com/greenroom-dev/greenroom/internal/login"
 	"github.com/greenroom-dev/greenroom/internal/release"
@@ -33,13 +34,14 @@ type world struct {
 	changed chan struct{}
 	tokens  map[string]string // role by secret; the name is the role's
 	did     []string
+	later   bool // what is opened is there later
 }
 
 func newWorld() *world {
 	at := time.Date(2026, 11, 25, 15, 0, 0, 0, time.UTC)
 	w := &world{changed: make(chan struct{}), tokens: map[string]string{"s-viewer": "viewer", "s-tester": "tester", "s-operator": "operator", "s-admin": "admin"}}
 	version := func(service, name string, serving bool, releases ...string) client.Version {
-		return client.Version{ID: service + "@" + name, Name: name, Service: service, Serving: serving, Releases: releases,
+		return client.Version{ID: service + "@" + name, Name: name, Service: service, Serving: serving, Releases: releases, Runs: "./bin/" + service + " --version " + name,
 			State: "ready", Ready: 1, Wanted: 1, Instances: []client.Instance{{ID: "i1", State: "ready", Health: "fine"}}}
 	}
 	w.status = client.Status{
@@ -159,6 +161,39 @@ func (w *world) Promote(_ context.Context, who, name string, in client.Promote) 
 		return client.Changed{}, &release.Refused{Rule: "stamps", Reason: "web drops stamps", Remedy: "pass them on"}
 	}
 	return client.Changed{Changed: true, Message: name + " serves"}, nil
+}
+
+// OpenRelease is called r42 by a document, and refuses versions that say bad.
+func (w *world) OpenRelease(_ context.Context, who string, in client.Open) (client.Changed, error) {
+	name := in.Document.Name
+	if in.Document.Data != "" {
+		name = "r42"
+	}
+	bad := &config.Errors{}
+	for i, line := range strings.Split(in.Document.Data, "\n") {
+		if strings.Contains(line, "bad") {
+			bad.List = append(bad.List, &config.Error{File: in.Document.Name, Line: i + 1, Column: 3, Excerpt: line, Problem: "it is bad", Hint: "write good"})
+		}
+	}
+	for _, set := range in.Document.Sets {
+		if strings.Contains(set, "bad") {
+			bad.List = append(bad.List, &config.Error{File: "--set " + set, Problem: "it is bad", Hint: "write good"})
+		}
+	}
+	if strings.ToLower(name) != name {
+		bad.List = append(bad.List, &config.Error{File: "release " + name, Problem: "that is no name", Hint: "use lower-case letters"})
+	}
+	if len(bad.List) > 0 {
+		return client.Changed{}, bad
+	}
+	if !in.DryRun {
+		w.done(strings.Join(append([]string{who, "open", name, in.Reason}, in.Document.Sets...), " ") + in.Document.Data)
+	}
+	shown := client.Release{Name: name, Changes: []client.ReleaseChange{{Service: "web", Serving: "v1", To: "v3"}}}
+	if w.later && !in.DryRun {
+		return client.Changed{Changed: true, Message: name + " is made"}, nil
+	}
+	return client.Changed{Message: name + " would be opened", Release: &shown}, nil
 }
 
 func (w *world) Rollback(_ context.Context, who, name string, in client.Asked) (client.Changed, error) {

@@ -139,10 +139,7 @@ func (v *visit) confirm(status int, a act, kind string, r client.Release, c conf
 		v.write(status, "confirm", c)
 		return
 	}
-	if status != http.StatusOK {
-		v.w.Header().Set("Cache-Control", "no-store")
-	}
-	v.show("confirm.page", v.t("act."+kind)+" "+r.Name, "releases", subject{kind: "settings"}, c)
+	v.answer(status, "confirm.page", v.t("act."+kind)+" "+r.Name, "releases", subject{kind: "settings"}, c)
 }
 
 // doAct does what was confirmed.

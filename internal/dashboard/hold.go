@@ -43,7 +43,7 @@ func (v *visit) holdForm(status int, f holdForm) {
 		v.write(status, "hold", f)
 		return
 	}
-	v.show("hold.page", v.t("hold.title"), "fleet", subject{kind: "settings"}, f)
+	v.answer(status, "hold.page", v.t("hold.title"), "fleet", subject{kind: "settings"}, f)
 }
 
 func (d *Dashboard) doHold(v *visit) {

@@ -269,6 +269,37 @@ func TestRolesAreTheAPIs(t *testing.T) {
 	}
 }
 
+// TestRefusalsHaveTheirStatus has the page on which a form comes back answer as
+// the API does, also where no script asked.
+func TestRefusalsHaveTheirStatus(t *testing.T) {
+	s := open(t, "")
+	s.change(func() { s.status.Hold = &client.Hold{} })
+	operator, viewer := s.loggedIn("s-operator"), s.loggedIn("s-viewer")
+	for _, one := range []struct {
+		c      *http.Client
+		path   string
+		form   url.Values
+		status int
+	}{
+		{operator, "/releases/r42/promote", url.Values{"confirm": {"r42"}}, http.StatusConflict},
+		{operator, "/releases/r42/promote", url.Values{}, http.StatusUnprocessableEntity},
+		{operator, "/releases/r42/plan", url.Values{"at": {"noon"}}, http.StatusUnprocessableEntity},
+		{viewer, "/releases/r42/promote", url.Values{"confirm": {"r42"}}, http.StatusForbidden},
+		{viewer, "/hold", url.Values{"mode": {"wait"}}, http.StatusForbidden},
+		{viewer, "/passes/new", url.Values{"release": {"r42"}}, http.StatusForbidden},
+		{viewer, "/passes/P1/revoke", url.Values{}, http.StatusForbidden},
+		{operator, "/settings/tokens/new", url.Values{"name": {"ci"}}, http.StatusForbidden},
+		{operator, "/settings/tokens/ci/revoke", url.Values{}, http.StatusForbidden},
+	} {
+		for _, partial := range []string{"", "true"} {
+			resp, body := s.post(one.c, one.path, one.form, "HX-Request", partial)
+			if resp.StatusCode != one.status || !strings.Contains(body, `role="alert"`) {
+				t.Errorf("%s (%s): %s, want %d\n%.400s", one.path, partial, resp.Status, one.status, body)
+			}
+		}
+	}
+}
+
 func TestWhatPeopleTypeIsText(t *testing.T) {
 	const evil = `<img src=x onerror=alert(1)>"'{{.}}`
 	s := open(t, "")

@@ -81,7 +81,7 @@ func (v *visit) passForm(status int, f passForm) {
 	if slices.Contains(f.Releases, f.Release) {
 		f.Back = f.Release
 	}
-	v.show("pass.page", v.t("pass.new"), "passes", subject{kind: "settings"}, f)
+	v.answer(status, "pass.page", v.t("pass.new"), "passes", subject{kind: "settings"}, f)
 }
 
 func (d *Dashboard) makePass(v *visit) {
@@ -173,7 +173,7 @@ func (v *visit) revokeForm(status int, f revokeForm, nav string) {
 		v.write(status, "revoke", f)
 		return
 	}
-	v.show("revoke.page", v.t("revoke.title", f.Name), strings.TrimPrefix(nav, "/"), subject{kind: "settings"}, f)
+	v.answer(status, "revoke.page", v.t("revoke.title", f.Name), strings.TrimPrefix(nav, "/"), subject{kind: "settings"}, f)
 }
 
 func (d *Dashboard) revokePass(v *visit) {

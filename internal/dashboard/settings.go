@@ -60,7 +60,7 @@ func (v *visit) tokenForm(status int, f tokenForm) {
 		v.write(status, "token", f)
 		return
 	}
-	v.show("token.page", v.t("token.new"), "settings", subject{kind: "settings"}, f)
+	v.answer(status, "token.page", v.t("token.new"), "settings", subject{kind: "settings"}, f)
 }
 
 func (d *Dashboard) makeToken(v *visit) {

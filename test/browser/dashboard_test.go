@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/greenroom-dev/greenroom/examples/live"
 	"github.com/greenroom-dev/greenroom/test/browser/harness"
 )
 
@@ -44,8 +45,22 @@ func users(t *testing.T, edge string) {
 	t.Cleanup(func() { close(stop); work.Wait() })
 }
 
-// TestDashboardStory is a release in the dashboard alone: looked at by the pass's
-// link, promoted, rolled back.
+// running is what serves, by service, as one would type it.
+func running(t *testing.T, d *harness.Demo) map[string]string {
+	t.Helper()
+	status, err := d.API.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, s := range status.Services {
+		out[s.Name] = s.Versions[0].Runs
+	}
+	return out
+}
+
+// TestDashboardStory is a release in the dashboard alone: opened, looked at by
+// the pass's link, promoted, rolled back.
 func TestDashboardStory(t *testing.T) {
 	d := harness.StartDemo(t)
 	users(t, d.URL)
@@ -55,9 +70,15 @@ func TestDashboardStory(t *testing.T) {
 	if at := b.URL(); strings.Contains(at, "#") {
 		t.Errorf("the login's code stays in the address: %s", at)
 	}
-	d.CLI("release", "open", "-f", d.Release)
-	b.Shows("r2", "Previewing", "Gifts can be sent twice") // told by the stream
-	b.Click("r2 Previewing")
+	b.Click("Open a release")
+	b.Fill("Name of the release", "r2")
+	serving := running(t, d)
+	for _, service := range live.Changed() {
+		b.Fill(service, strings.Replace(serving[service], "--version v1", "--version v2", 1))
+	}
+	harness.Value[bool](b, `(scrollTo(0, 0), document.activeElement.blur(), true)`) // for the picture
+	b.Shot("dashboard-open")
+	b.Click("Open the release")
 	b.Shows("Holders of a pass see it", "What a promotion changes")
 
 	b.Click("New pass")
@@ -119,7 +140,7 @@ func TestDashboardPages(t *testing.T) {
 			b.Shot("login-" + p.name)
 			b.Visit(strings.TrimSpace(d.CLI("dashboard")))
 			b.Shows("wallet")
-			for _, page := range []string{"/", "/releases", "/releases/r2", "/releases/r2/promote", "/passes", "/passes/new", "/events", "/settings", "/settings/tokens/new", "/hold", "/nothing"} {
+			for _, page := range []string{"/", "/open", "/releases", "/releases/r2", "/releases/r2/promote", "/passes", "/passes/new", "/events", "/settings", "/settings/tokens/new", "/hold", "/nothing"} {
 				b.Visit(d.Dashboard + page)
 				b.Shows("baseline")
 				b.Accessible(page)

@@ -19,17 +19,23 @@ const (
 // and Space press it, Escape leaves, and the focus is then where it was.
 func TestKeyboard(t *testing.T) {
 	d := harness.StartDemo(t)
-	checked(t, d)
 	b := harness.Open(t, harness.Profile{})
 	b.Visit(d.Login)
-	b.Shows("Serving baseline (api v1,", "r2 Previewing")
+	b.Shows("Serving baseline (api v1,", "Open a release")
 	b.Tab("a Skip to the content")
 	b.Keys(enter)
 	if at := harness.Value[string](b, `document.activeElement.tagName`); at != "MAIN" {
 		t.Errorf("skipped to %s", at)
 	}
-	b.Tab("a r2 Previewing")
+	b.Tab("button Open a release")
 	b.Keys(enter)
+	b.Shows("Its versions start beside what serves")
+	b.Tab("summary " + paste)
+	b.Keys(space)
+	b.Tab("textarea Release document")
+	b.Paste(checked(t, d))
+	b.Tab("input Reason")
+	b.Keys("by keyboard" + enter) // which is the form's first button
 	b.Shows("Holders of a pass see it")
 
 	b.Tab("button Sign off: gifts")

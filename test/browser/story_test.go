@@ -10,15 +10,17 @@ import (
 	"github.com/greenroom-dev/greenroom/test/browser/harness"
 )
 
-// checked gives the demo's release a checklist, and opens it.
-func checked(t *testing.T, d *harness.Demo) {
+// paste is the summary below which a document is pasted.
+const paste = "Or paste a document: with a checklist, hooks and all else"
+
+// checked is the demo's release with a checklist.
+func checked(t *testing.T, d *harness.Demo) string {
 	t.Helper()
 	text, err := os.ReadFile(d.Release)
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := strings.Replace(string(text), "spec:\n", "spec:\n  checklist: [{name: gifts, text: Send a gift twice}]\n", 1)
-	d.CLI("release", "open", "-f", d.Write("checked.yaml", with))
+	return strings.Replace(string(text), "spec:\n", "spec:\n  checklist: [{name: gifts, text: Send a gift twice}]\n", 1)
 }
 
 // secret is what a field of a page shows that its label names.
@@ -27,17 +29,29 @@ func secret(b *harness.Browser, label string) string {
 }
 
 // TestWholeStory takes a release from open to settled in pages alone: an admin
-// makes a token for a tester, who makes a pass, looks, and signs off, but can not
-// promote; the admin promotes, rolls back, promotes again when the tester has
+// opens it, and makes a token for a tester, who makes a pass, looks, and signs
+// off, but can neither open nor promote; the admin promotes, rolls back, promotes again when the tester has
 // signed off again, and settles.
 func TestWholeStory(t *testing.T) {
 	d := harness.StartDemo(t)
 	users(t, d.URL)
-	checked(t, d)
 
 	admin := harness.Open(t, harness.Profile{})
+	admin.Allow("status of 422")
 	admin.Visit(d.Login)
 	admin.Shows("Serving baseline (api v1,")
+	admin.Click("Open a release")
+	admin.Click(paste)
+	admin.Fill("Release document", "")
+	admin.Paste(strings.Replace(checked(t, d), "checklist:", "cheklist:", 1))
+	admin.Click("Check first")
+	admin.Shows("unknown field", "did you mean", "Line ")
+	admin.Fill("Release document", "")
+	admin.Paste(checked(t, d)) // over what stayed there
+	admin.Click("Check first")
+	admin.Shows("r2 would be opened", "wallet v1 → v2")
+	admin.Click("Open the release")
+	admin.Shows("Holders of a pass see it", "Send a gift twice")
 	admin.Click("Settings")
 	admin.Click("New token")
 	admin.Fill("Name", "tina")
@@ -54,7 +68,7 @@ func TestWholeStory(t *testing.T) {
 	tester.Shows("tina tester", "Serving baseline (api v1,")
 	tester.Click("r2 Previewing")
 	tester.Shows("Go / no-go no-go", "Send a gift twice")
-	for _, button := range []string{"Promote", "Roll back", "Abort", "Settle", "Hold requests"} {
+	for _, button := range []string{"Promote", "Roll back", "Abort", "Settle", "Hold requests", "Open a release"} {
 		if tester.Has(button) {
 			t.Errorf("a tester is offered %s", button)
 		}

@@ -85,6 +85,15 @@ spec:
 	b.Click("Fleet")
 	typeInto("Hold requests", map[string]string{"Only these routes (empty: all)": evil, "Reason": evil}, "Hold requests", "is no route") // refused
 	b.Keys("\x1b")
+	typeInto("Open a release", map[string]string{"Name of the release": evil[:40], "web": evil, "Reason": evil}, "Open the release", "a quote is left open") // refused
+	b.Click(paste)
+	for label, text := range map[string]string{"Name of the release": "", "web": "\b", "Release document": evil} {
+		b.Fill(label, text)
+	}
+	b.Click("Open the release")
+	b.Shows("Line 1:")
+	harmless(t, b, "the document")
+	b.Click("Fleet")
 	g.CLI("hold", "on", "--mode", "page", "--reason", evil)
 	g.CLI("fleet", "lock", "--reason", evil)
 	b.Shows("Page for all", "keeps others from promoting")
@@ -103,7 +112,7 @@ spec:
 	g.CLI("hold", "off", "--reason", evil)
 	b.Shows("Hold requests")
 	for _, page := range []string{"/", "/releases", "/releases/r42", "/releases/r42/promote", "/releases/r42/plan", "/releases/r42/abort", "/releases/r42/sign-off?item=look",
-		"/passes", "/passes/new?release=%3Cb%20id%3Devil%3E", "/events", "/events?who=%3Cb%20id%3Devil%3E&kind=%3Cimg%20src%3Dx%3E", "/settings", "/hold", "/logs/%3Cb%20id%3Devil%3E", "/releases/%3Cb%20id%3Devil%3E"} {
+		"/passes", "/passes/new?release=%3Cb%20id%3Devil%3E", "/events", "/open?name=%3Cb%20id%3Devil%3E", "/events?who=%3Cb%20id%3Devil%3E&kind=%3Cimg%20src%3Dx%3E", "/settings", "/hold", "/logs/%3Cb%20id%3Devil%3E", "/releases/%3Cb%20id%3Devil%3E"} {
 		b.Visit(b.Origin() + page)
 		b.Shows("greenroom")
 		harmless(t, b, page)

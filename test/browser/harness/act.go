@@ -72,6 +72,13 @@ func (b *Browser) Keys(keys string) {
 	Do(b, chromedp.KeyEvent(keys))
 }
 
+// Paste puts a text where the focus is, at once, over what is selected there.
+func (b *Browser) Paste(text string) {
+	b.t.Helper()
+	b.awaitReady()
+	call(b, input.InsertText, input.InsertTextParams{Text: text})
+}
+
 // Down presses a key of one character and keeps it pressed; Up lets it go.
 func (b *Browser) Down(key string) {
 	b.t.Helper()

@@ -29,7 +29,7 @@ var program string
 // Main builds greenroom, runs a package's tests and returns their exit code, for
 // TestMain. The working directory is that of a package below test/browser.
 func Main(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "greenroom-browser")
+	dir, err := os.MkdirTemp("", "gr") // a short path: it stands in pictures
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

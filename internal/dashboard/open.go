@@ -189,6 +189,9 @@ func (f *openForm) blame(v *visit, err error) int {
 		return status
 	}
 	p.More = nil
+	if len(e.Errors) > 0 {
+		p.Detail = v.t("open.below")
+	}
 	for _, one := range e.Errors {
 		set, isSet := strings.CutPrefix(one.File, "--set ")
 		service, _, _ := strings.Cut(set, "=")

@@ -69,7 +69,7 @@ func TestOpenKeepsWhatIsWrong(t *testing.T) {
 		status int
 		want   []string // expressions
 	}{
-		{"a bad version", url.Values{"name": {"r43"}, "set.web": {"./bad"}, "set.wallet": {"./good"}, "reason": {"gifts"}}, 422, []string{
+		{"a bad version", url.Values{"name": {"r43"}, "set.web": {"./bad"}, "set.wallet": {"./good"}, "reason": {"gifts"}}, 422, []string{"What is wrong is said below",
 			`<input id="o-set-web"[^>]* aria-invalid="true" aria-describedby="o-set-web-wrong">\s*<ul class="wrong" id="o-set-web-wrong"><li>it is bad<br><span>write good`}},
 		{"a bad version of a service that is gone", url.Values{"name": {"r43"}, "set.gone": {"./bad"}}, 422, []string{`id="o-set-gone-wrong"><li>it is bad`}},
 		{"a bad name", url.Values{"name": {"R43"}, "set.web": {"./good"}}, 422, []string{

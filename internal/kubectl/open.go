@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,11 +14,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kube "sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/command"
+	engine "github.com/greenroom-dev/greenroom/internal/platform/kubernetes"
 )
 
 // fieldManager is who applies a Release that was opened here.
@@ -251,17 +250,10 @@ func (a *app) releaseObject(file string, sets, args []string) (*unstructured.Uns
 	case len(args) != 1:
 		return nil, command.BadInputf("--set needs the release's name: kubectl greenroom release open r42 --set api=registry.example.com/api:2.5.0")
 	}
-	var services []any
-	for _, set := range sets {
-		service, image, ok := strings.Cut(set, "=")
-		if !ok || service == "" || strings.TrimSpace(image) == "" {
-			return nil, command.BadInputf("--set %s: write --set api=registry.example.com/api:2.5.0", set)
-		}
-		services = append(services, map[string]any{"name": service, "image": image, "apply": true})
+	r, err := engine.ReleaseOf(args[0], sets)
+	if err != nil {
+		return nil, &command.UsageError{Err: err}
 	}
-	r := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"services": services}}}
-	r.SetGroupVersionKind(crd.GroupVersion().WithKind("Release"))
-	r.SetName(args[0])
 	return r, nil
 }
 
@@ -278,14 +270,10 @@ func (a *app) readRelease(file string) (*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, command.BadInputf("read the document: %w", err)
 	}
-	r := &unstructured.Unstructured{}
-	if err := yaml.UnmarshalStrict(data, &r.Object); err != nil {
-		return nil, command.BadInputf("%s: %w", file, err)
+	r, err := engine.ReadRelease(file, data)
+	if err != nil {
+		return nil, &command.UsageError{Err: err}
 	}
-	if r.GroupVersionKind() != crd.GroupVersion().WithKind("Release") || r.GetName() == "" {
-		return nil, command.BadInputf("%s must hold one Release of %s with a name, and nothing else", file, crd.GroupVersion())
-	}
-	unstructured.RemoveNestedField(r.Object, "status")
 	return r, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
 	api "github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/operator/operatortest"
 )
@@ -196,6 +197,7 @@ func TestDashboard(t *testing.T) {
 		r.serves("r42")
 		b.shows(r.home(), "Serving <b>r42</b>", `id="banner-rollback"`)
 	})
+	run("who may open does so in the page", func() { r.opens(viewer, oncall) })
 	run("a link logs in whoever made it, once", func() { r.links() })
 	run("a session ends with its token, and a right with its role", func() { r.revoked(viewer) })
 	run("many wrong tokens are held back", func() {
@@ -212,6 +214,63 @@ func TestDashboard(t *testing.T) {
 		}
 	})
 	r.logged("LoginFailed", "LoggedIn", "LoginLinkMade")
+}
+
+// opens opens r43 in the page, after what is wrong was refused there.
+func (r *rig) opens(viewer, oncall string) {
+	r.t.Helper()
+	b := r.loggedIn(viewer)
+	b.shows(r.home(), "-Open a release")
+	b.answers("GET", r.home()+"open", http.StatusForbidden)
+	if resp, _ := b.post(r.home()+"open", url.Values{"name": {"r43"}, "set.chat": {image("chat", "2")}}); resp.StatusCode != http.StatusForbidden {
+		r.t.Errorf("a viewer opens: %s", resp.Status)
+	}
+	b = r.loggedIn(oncall)
+	b.shows(r.home(), "Open a release")
+	b.shows(r.home()+"open", `name="set.chat"`, "<code>", "sha256:", "apply: true", "-command line")
+	document := func(name string) string {
+		return "apiVersion: greenroom.dev/v1alpha1\nkind: Release\nmetadata: {name: " + name + "}\nspec:\n  rollbackWindow: 1h\n  services: [{name: chat, image: \"" + image("chat", "2") + "\", apply: true}]\n"
+	}
+	for _, one := range []struct {
+		what string
+		form url.Values
+		want string
+	}{
+		{"no name", url.Values{"name": {"R 43"}, "set.chat": {image("chat", "2")}}, `id="o-name-wrong"`},
+		{"a service that is not there", url.Values{"name": {"r43"}, "set.gone": {"x"}}, `id="o-set-gone-wrong"><li>fleet live has no service gone.`},
+		{"a field that is none", url.Values{"document": {document("r43") + "  hokks: {}\n"}}, "hokks"},
+		{"a window that is too long", url.Values{"document": {strings.Replace(document("r43"), "1h", "90d", 1)}}, "spec.rollbackWindow"},
+		{"no YAML", url.Values{"document": {"kind: ["}}, "must hold one Release"},
+		{"another fleet's", url.Values{"document": {strings.Replace(document("r43"), "spec:", "spec:\n  fleet: other", 1)}}, "spec.fleet"},
+	} {
+		resp, body := b.post(r.home()+"open", one.form, "Accept-Language", "en")
+		if resp.StatusCode < 400 || resp.StatusCode >= 500 || !strings.Contains(body, one.want) {
+			r.t.Errorf("%s: %s, without %s: %s", one.what, resp.Status, one.want, body)
+		}
+	}
+	form := url.Values{"document": {document("r43")}, "reason": {"gifts"}, "check": {"1"}}
+	if resp, body := b.post(r.home()+"open", form, "Accept-Language", "en"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "r43 would be opened") {
+		r.t.Errorf("a look ahead: %s %s", resp.Status, body)
+	}
+	var none crd.Release
+	if err := r.get(&none, "r43"); err == nil {
+		r.t.Error("a look ahead makes a Release")
+	}
+	form = url.Values{"name": {"r43"}, "set.chat": {image("chat", "2")}, "reason": {"gifts"}}
+	if resp, body := b.post(r.home()+"open", form, "Accept-Language", "en"); resp.StatusCode != http.StatusSeeOther {
+		r.t.Fatalf("%s %s", resp.Status, body)
+	}
+	r.phase("r43", "Previewing")
+	r.image("chat", "2")
+	r.until("it is known who opened r43, and why", func() error {
+		events, err := r.api.Events(r.t.Context(), api.EventQuery{Release: "r43", Limit: 100})
+		for _, e := range events {
+			if e.Type == "ReleaseOpened" && e.Who == "system:serviceaccount:"+r.ns+":oncall" && e.Why == "gifts" {
+				return nil
+			}
+		}
+		return errors.Join(err, fmt.Errorf("%+v", events))
+	})
 }
 
 func (r *rig) strangers() {

@@ -131,19 +131,6 @@ func (e *Engine) switching(ctx context.Context, dryRun bool, do func() (api.Chan
 	return out, nil
 }
 
-// OpenRelease takes a Release in that exists in the cluster: as it is, with
-// what its Rollouts preview now.
-func (e *Engine) OpenRelease(ctx context.Context, who string, in api.Open) (api.Changed, error) {
-	var doc struct {
-		Kind     string            `json:"kind"`
-		Metadata metav1.ObjectMeta `json:"metadata"`
-	}
-	if err := yaml.Unmarshal([]byte(in.Document.Data), &doc); err != nil || doc.Metadata.Name == "" || doc.Kind != "Release" {
-		return api.Changed{}, &httpapi.InputError{Problem: in.Document.Name + " must hold one Release", Remedy: "kubectl apply -f applies it, and the operator opens it"}
-	}
-	return e.takeIn(ctx, who, doc.Metadata.Name, in.Asked, false)
-}
-
 // Rebase takes what ordinary requests get now as what the release replaces.
 func (e *Engine) Rebase(ctx context.Context, who, name string, in api.Asked) (api.Changed, error) {
 	out, err := e.takeIn(ctx, who, name, in, true)

@@ -118,6 +118,7 @@ func (p *policies) openedBy(t *testing.T) {
 	}
 	err = c.Patch(ctx, p.opening("anns", nil), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["greenroom.dev/release"]}}`)), client.DryRunAll)
 	want(t, "the operator adds a finalizer", false, err)
+	want(t, "the operator writes what ann opens over its API", false, c.Create(ctx, p.opening("asked", map[string]string{openedBy: "ann"}), client.DryRunAll))
 }
 
 // inForce reports why it is not known yet that a policy refuses.

@@ -91,12 +91,12 @@ const byCommand = "kubectl-greenroom"
 // somebody is who did what the API server does not say who did.
 const somebody = "somebody"
 
-// writer is who wrote a Release last: who called kubectl greenroom, as it says
-// in an annotation that an admission policy holds it to, else the field manager,
+// writer is who wrote a Release last: who called kubectl greenroom, or asked the
+// operator's API, as it says in an annotation that an admission policy holds it to, else the field manager,
 // which is all that the API server knows.
 func writer(r *crd.Release) string {
 	who := lastManager(r)
-	if person := r.Annotations[kubernetes.OpenedByAnnotation]; who == byCommand && person != "" {
+	if person := r.Annotations[kubernetes.OpenedByAnnotation]; (who == byCommand || who == byAPI) && person != "" {
 		return person
 	}
 	return who

@@ -136,12 +136,14 @@ func (f fleetAccess) Allowed(ctx context.Context, who httpapi.Identity, what htt
 	if _, yes := f.allowed.get(key); yes {
 		return nil
 	}
-	yes, err := f.ask(ctx, s, asked)
-	if err != nil {
-		return err
-	}
-	if !yes {
-		return mayNot(s, asked)
+	for _, one := range needed(asked, what.Action) {
+		yes, err := f.ask(ctx, s, one)
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return mayNot(s, one)
+		}
 	}
 	if !changes(what.Action) {
 		f.allowed.keep(key, struct{}{})

@@ -49,7 +49,7 @@ func TestAccess(t *testing.T) {
 	reviews := New(countedTokens{api}, countedAccesses{api}, func() time.Time { return now })
 	shop, other := cluster.Namespace(t), cluster.Namespace(t)
 	grant(t, k, shop, rbacv1.Subject{Kind: rbacv1.GroupKind, Name: "on-call"}, rbacv1.PolicyRule{
-		APIGroups: []string{group}, Resources: []string{"releases"}, Verbs: []string{"get", "rollback"},
+		APIGroups: []string{group}, Resources: []string{"releases"}, Verbs: []string{"get", "rollback", "open"}, // who may write no Release opens none
 	})
 	grant(t, k, shop, rbacv1.Subject{Kind: rbacv1.UserKind, Name: "bob"},
 		rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{"releases"}, ResourceNames: []string{"r1"}, Verbs: []string{"promote"}},

@@ -33,6 +33,16 @@ func (s shown) Allowed(ctx context.Context, who httpapi.Identity, what httpapi.R
 	if !possible {
 		return s.fleetAccess.Allowed(ctx, who, what) // which says why
 	}
+	for _, one := range needed(asked, what.Action) {
+		if err := s.allowing(ctx, caller, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allowing asks whether who may do one thing.
+func (s shown) allowing(ctx context.Context, caller subject, asked authorizationv1.ResourceAttributes) error {
 	all := asked
 	all.Name = ""
 	for _, one := range []authorizationv1.ResourceAttributes{all, asked} {

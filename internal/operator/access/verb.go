@@ -40,6 +40,20 @@ func attributes(namespace string, what httpapi.Request) (authorizationv1.Resourc
 	return authorizationv1.ResourceAttributes{}, false
 }
 
+// needed is what the API server is asked for an action. Who opens a release has
+// the operator write a Release, and must be allowed to write one.
+func needed(asked authorizationv1.ResourceAttributes, a httpapi.Action) []authorizationv1.ResourceAttributes {
+	out := []authorizationv1.ResourceAttributes{asked}
+	if a == httpapi.Open {
+		for _, verb := range []string{"create", "patch"} {
+			one := asked
+			one.Verb = verb
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
 // changes reports whether an action does more than look. Such a one is asked
 // about each time.
 func changes(a httpapi.Action) bool {

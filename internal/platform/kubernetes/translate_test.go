@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -329,31 +330,66 @@ func TestUnwantedLeavesOthersAlone(t *testing.T) {
 }
 
 func TestValueSurvivesTheAPIServer(t *testing.T) {
+	for name, services := range map[string]int{"small": 2, "packed": 200} {
+		t.Run(name, func(t *testing.T) {
+			list := make([]string, services)
+			for i := range list {
+				list[i] = fmt.Sprintf("s%03d", i)
+			}
+			w := newWorld(t, list...)
+			w.open("r42", "s001", "2")
+			w.version("s001", "forgotten")
+			raw, err := EncodeValue(w.in.Value)
+			delete(w.in.Value.Templates, "s001@forgotten")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := DecodeValue(raw)
+			want := w.in.Value
+			want.Format = valueFormat
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("%v %s", err, diff)
+			}
+			if readable := bytes.Contains(raw.Raw, []byte(`"views"`)); readable != (name == "small") {
+				t.Errorf("that people can read it is %t: %d bytes", readable, len(raw.Raw))
+			}
+			want.State.Versions["x"] = release.Version{Name: strings.Repeat("x", maxValue)}
+			if _, err := EncodeValue(want); err == nil {
+				t.Error("a state that does not fit was written")
+			}
+		})
+	}
+}
+
+// Nothing is taken for a state that is none.
+func TestNoValue(t *testing.T) {
 	w := newWorld(t, "web", "chat")
-	w.open("r42", "chat", "2")
-	w.version("chat", "forgotten")
-	raw, err := EncodeValue(w.in.Value)
-	delete(w.in.Value.Templates, "chat@forgotten")
+	whole, err := EncodeValue(w.in.Value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := DecodeValue(raw)
-	want := w.in.Value
-	want.Format = valueFormat
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+	packed := func(data []byte) string {
+		out, err := pack(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
 	}
-	for _, bad := range []string{"", "{", `{"format":2}`, `{"format":1,"state":{"default":"r9"}}`} {
+	if _, err := DecodeValue(&runtime.RawExtension{Raw: []byte(packed(whole.Raw))}); err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string]string{
+		"nothing": "", "half": "{", "another form": `{"format":3}`, "nothing packed": `{"format":2}`, "no view": `{"format":1,"state":{"default":"r9"}}`,
+		"packed damage": packed(whole.Raw[1:]), "packed without a form": packed([]byte(`{}`)), "packed twice": packed([]byte(packed(whole.Raw))),
+		"cut short":      `{"format":2,"gzip":"H4sIAAAAAAAE/w=="}`,
+		"more than fits": packed(append(bytes.Repeat([]byte(" "), maxValue), whole.Raw...)),
+	} {
 		if _, err := DecodeValue(&runtime.RawExtension{Raw: []byte(bad)}); err == nil {
-			t.Errorf("%q was taken for a state", bad)
+			t.Errorf("%s was taken for a state", name)
 		}
 	}
 	if _, err := DecodeValue(nil); err == nil {
 		t.Error("nothing was taken for a state")
-	}
-	want.State.Versions["x"] = release.Version{Name: strings.Repeat("x", maxValue)}
-	if _, err := EncodeValue(want); err == nil {
-		t.Error("a state that does not fit was written")
 	}
 }
 

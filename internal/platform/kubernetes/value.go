@@ -1,8 +1,11 @@
 package kubernetes
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -10,8 +13,17 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/release"
 )
 
-// valueFormat is the number of the present form of Value.
-const valueFormat = 1
+// The numbers of the present forms of a Value: as it is, and packed.
+const (
+	valueFormat  = 1
+	packedFormat = 2
+)
+
+// packFrom is from how many bytes on a Value is packed. The API server takes
+// every write of a status apart, compares it field by field with the former one,
+// checks it and keeps who owns which field, so that a large value is written
+// slowly, and a switch waits for that. People can read a small one.
+const packFrom = 16 << 10
 
 // maxValue bounds a Value in bytes: an object of the API server may have about
 // 1.5 MB, and status holds events and conditions beside it.
@@ -57,8 +69,15 @@ type Template struct {
 	Images map[string]string `json:"images,omitempty"` // container → image by digest, as its pods run it; but for the sidecar
 }
 
-// EncodeValue writes a Value for Fleet.status. It fails when the Value would
-// not fit the API server: fewer services, or a shorter history, help.
+// packed is a Value that was packed: JSON, compressed by gzip (RFC 1952).
+type packed struct {
+	Format int    `json:"format"`
+	Gzip   []byte `json:"gzip"`
+}
+
+// EncodeValue writes a Value for Fleet.status, packed where it is large. It fails
+// when the Value would not fit the API server: fewer services, or a shorter
+// history, help.
 func EncodeValue(v Value) (*runtime.RawExtension, error) {
 	v = v.With(v.State)
 	v.Format = valueFormat
@@ -69,7 +88,44 @@ func EncodeValue(v Value) (*runtime.RawExtension, error) {
 	if len(data) > maxValue {
 		return nil, fmt.Errorf("the fleet's state takes %d bytes, more than the %d that fit: set spec.history lower, or split the fleet", len(data), maxValue)
 	}
+	if len(data) >= packFrom {
+		if data, err = pack(data); err != nil {
+			return nil, fmt.Errorf("writing down the fleet's state: %w", err)
+		}
+	}
 	return &runtime.RawExtension{Raw: data}, nil
+}
+
+func pack(data []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(packed{Format: packedFormat, Gzip: out.Bytes()})
+}
+
+// unpack is what was packed; what was not is returned as it is.
+func unpack(data []byte) ([]byte, error) {
+	var p packed
+	if err := json.Unmarshal(data, &p); err != nil || p.Format != packedFormat {
+		return data, err
+	}
+	r, err := gzip.NewReader(bytes.NewReader(p.Gzip))
+	if err != nil {
+		return nil, err
+	}
+	out, err := io.ReadAll(io.LimitReader(r, maxValue+1))
+	if err == nil && len(out) > maxValue {
+		err = fmt.Errorf("it is larger than %d bytes", maxValue)
+	}
+	return out, err
 }
 
 // DecodeValue reads a Value. A state that is missing, damaged or of a newer
@@ -78,12 +134,16 @@ func DecodeValue(raw *runtime.RawExtension) (Value, error) {
 	if raw == nil || len(raw.Raw) == 0 {
 		return Value{}, fmt.Errorf("the fleet has no state")
 	}
+	data, err := unpack(raw.Raw)
+	if err != nil {
+		return Value{}, fmt.Errorf("reading the fleet's state: %w", err)
+	}
 	var v Value
-	if err := json.Unmarshal(raw.Raw, &v); err != nil {
+	if err := json.Unmarshal(data, &v); err != nil {
 		return Value{}, fmt.Errorf("reading the fleet's state: %w", err)
 	}
 	if v.Format != valueFormat {
-		return Value{}, fmt.Errorf("the fleet's state has form %d, and this operator knows %d: run the version that wrote it, or a newer one", v.Format, valueFormat)
+		return Value{}, fmt.Errorf("the fleet's state has form %d, and this operator knows %d and %d: run the version that wrote it, or a newer one", v.Format, valueFormat, packedFormat)
 	}
 	if _, ok := v.State.Views[v.State.Default]; !ok {
 		return Value{}, fmt.Errorf("the fleet's state has no view %q, which it says ordinary requests get", v.State.Default)

@@ -226,8 +226,11 @@ func decide(in engine.Input, args []string, by release.Actor, now time.Time) (gl
 	}
 	in.Value = in.Value.With(after)
 	g := glass{
-		fleet: in.Fleet, back: after.Serving().Named, edges: engine.Edges(in),
+		fleet: in.Fleet, back: after.Serving().Named,
 		note: breakglass.Note{Release: name, To: after.Default, Who: by.Who, At: now, Why: by.Why},
+	}
+	if len(engine.Check(in.Fleet)) == 0 {
+		g.edges = engine.Edges(in)
 	}
 	if len(g.edges) == 0 {
 		return glass{}, &command.CodedError{Err: fmt.Errorf("the Fleet %s has no gateway that can be written: kubectl describe fleet %s says why", in.Fleet.Name, in.Fleet.Name), Code: command.Refused}

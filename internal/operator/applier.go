@@ -43,6 +43,7 @@ const (
 // What it makes anew has no version; the one that leads repairs that.
 type applier struct {
 	client client.Client
+	edges  client.Client // for the edges, which a switch writes: it never waits its turn
 	log    *slog.Logger
 	now    func() time.Time
 	holds  func(context.Context) error // ErrOvertaken where the state in the cluster is not this operator's any more
@@ -59,20 +60,24 @@ type applier struct {
 }
 
 func newApplier(c client.Client, log *slog.Logger, now func() time.Time, holds func(context.Context) error) *applier {
-	return &applier{client: c, log: log, now: now, holds: holds, written: map[string]*written{}, unwanted: map[string]time.Time{}}
+	return &applier{client: c, edges: c, log: log, now: now, holds: holds, written: map[string]*written{}, unwanted: map[string]time.Time{}}
 }
 
 // follow makes v the latest state. With edges it is a switch, and they are
-// written before it returns; the next pass mends what could not be.
-func (a *applier) follow(ctx context.Context, v kubernetes.Value, edges []*networkingv1.VirtualService) {
+// written before it returns; it reports whether all of them are, and the next pass
+// mends what could not be.
+func (a *applier) follow(ctx context.Context, v kubernetes.Value, edges []*networkingv1.VirtualService) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.latest = v
+	all := true
 	for _, vs := range edges {
 		if err := a.putEdge(ctx, vs); err != nil {
 			a.log.Error("the edge could not be switched; it is tried again", "object", vs.Namespace+"/"+vs.Name, "error", err)
+			all = false
 		}
 	}
+	return all
 }
 
 func (a *applier) value() kubernetes.Value {
@@ -226,7 +231,7 @@ func (a *applier) mend(ctx context.Context, existing, desired kubernetes.Object,
 			version = existing.GetResourceVersion()
 		}
 	}
-	left, err := a.fenced(ctx, desired, version)
+	left, err := a.fenced(ctx, a.client, desired, version)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.note(desired, digest, left, err)
@@ -289,7 +294,7 @@ func (a *applier) putEdge(ctx context.Context, vs *networkingv1.VirtualService) 
 	}
 	var left *metav1.PartialObjectMetadata
 	if err == nil {
-		left, err = a.fenced(ctx, vs, version)
+		left, err = a.fenced(ctx, a.edges, vs, version)
 	}
 	a.note(vs, digest, left, err)
 	return err
@@ -307,9 +312,9 @@ func (a *applier) versionLeft(o kubernetes.Object) string {
 // fenced applies an object of a version, "" for none. Where it is of another
 // one, or gone, it looks whether the state is this operator's still and tries
 // again.
-func (a *applier) fenced(ctx context.Context, o kubernetes.Object, version string) (left *metav1.PartialObjectMetadata, err error) {
+func (a *applier) fenced(ctx context.Context, c client.Client, o kubernetes.Object, version string) (left *metav1.PartialObjectMetadata, err error) {
 	for range tries {
-		if left, err = a.put(ctx, o, version); err == nil || !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		if left, err = put(ctx, c, o, version); err == nil || !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			return left, err
 		}
 		var lost error
@@ -344,7 +349,7 @@ func metadataOf(o kubernetes.Object) *metav1.PartialObjectMetadata {
 
 // put applies an object server-side, and returns what the API server made of
 // its metadata: nothing else of its answer is of interest.
-func (a *applier) put(ctx context.Context, o kubernetes.Object, version string) (*metav1.PartialObjectMetadata, error) {
+func put(ctx context.Context, c client.Client, o kubernetes.Object, version string) (*metav1.PartialObjectMetadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	data, err := kubernetes.Manifest(o, version)
@@ -352,7 +357,7 @@ func (a *applier) put(ctx context.Context, o kubernetes.Object, version string) 
 		return nil, err
 	}
 	left := metadataOf(o)
-	err = a.client.Patch(ctx, left, client.RawPatch(types.ApplyPatchType, data), client.FieldOwner(kubernetes.FieldManager), client.ForceOwnership)
+	err = c.Patch(ctx, left, client.RawPatch(types.ApplyPatchType, data), client.FieldOwner(kubernetes.FieldManager), client.ForceOwnership)
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", objectName(o), err)
 	}

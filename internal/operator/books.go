@@ -62,7 +62,7 @@ func (e *Engine) writeBooks(ctx context.Context) {
 	if failed != nil && ctx.Err() == nil {
 		e.log.Error("events are not in the log yet; it is tried again", "error", failed)
 	}
-	if err := e.writeCopy(ctx, fleet, e.controller.Record()); err != nil && ctx.Err() == nil {
+	if err := e.writeCopy(ctx, fleet); err != nil && ctx.Err() == nil {
 		e.log.Error("there is no fresh copy of the state; it is tried again", "error", err)
 	}
 }

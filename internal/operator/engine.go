@@ -32,6 +32,7 @@ type Deps struct {
 	Cache   client.Reader  // what is watched; of Istio's objects those of others
 	Ours    client.Reader  // the metadata of what greenroom makes
 	Direct  client.Client  // the API server itself
+	Switch  client.Client  // the same for what a switch writes, which never waits its turn
 	Kube    kube.Interface // for pods' logs
 	Access  func(namespace string) httpapi.Access
 	Grants  func(namespace string) httpapi.Access // for what pages show; Access decides
@@ -113,10 +114,10 @@ func StartEngine(ctx context.Context, d Deps, key types.NamespacedName, w *world
 	if e.journal, err = journal.Open(ctx, d.Direct, key); err != nil {
 		return nil, err
 	}
-	e.status = &status{client: d.Direct, live: d.Direct, key: key, now: d.Now, lost: e.end}
+	e.status = &status{client: d.Switch, live: d.Direct, key: key, now: d.Now, lost: e.end}
 	e.telling = e.newTelling()
 	e.applier = newApplier(d.Direct, e.log, d.Now, e.status.holds)
-	e.applier.clear = e.way.await
+	e.applier.edges, e.applier.clear = d.Switch, e.way.await
 	e.stage = stage.New(stageLease, d.Now().Add(stageLease))
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
@@ -234,17 +235,24 @@ func (h hops) Prepare(v kubernetes.Value) (func(), error) {
 			e.ask()
 		}, nil
 	}
+	began := e.d.Now()
 	edges := kubernetes.Edges(e.input(v, e.world.Load()))
 	if len(edges) == 0 {
 		return nil, errors.New("no gateway of the fleet can be routed: its conditions say why")
 	}
+	translated := e.d.Now().Sub(began)
 	return func() {
 		if !e.way.isTaken() { // nobody asked for it just now, so nobody waits for it
 			e.escort(h.run, v.State.Default)
 		}
-		e.applier.follow(h.run, v, edges)
+		durable := e.d.Now()
+		switched := e.applier.follow(h.run, v, edges)
+		edge := e.d.Now().Sub(durable)
 		e.stage.Follow(v.State, false)
 		e.ask()
+		if state := e.status.lastSave(); switched {
+			e.log.Info("the edge is switched", "stamp", v.State.Default, "translated", translated, "encoded", state.encoded, "durable", state.written, "edge", edge)
+		}
 	}, nil
 }
 

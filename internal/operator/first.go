@@ -106,18 +106,14 @@ func (e *Engine) readCopy(ctx context.Context) (kubernetes.Value, error) {
 	return kubernetes.DecodeValue(&runtime.RawExtension{Raw: []byte(kept.Data[copyField])})
 }
 
-// writeCopy keeps a copy of the state beside the Fleet, since a status is lost
-// with its object.
-func (e *Engine) writeCopy(ctx context.Context, fleet *crd.Fleet, v kubernetes.Value) error {
-	raw, err := kubernetes.EncodeValue(v)
-	if err != nil {
-		return err
-	}
+// writeCopy keeps a copy of the state that a Fleet has beside it, since a status
+// is lost with its object.
+func (e *Engine) writeCopy(ctx context.Context, fleet *crd.Fleet) error {
 	kept := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: e.key.Namespace, Name: copyName(e.key.Name), Labels: kubernetes.Labels(fleet)},
-		Data:       map[string]string{copyField: string(raw.Raw)},
+		Data:       map[string]string{copyField: string(fleet.Status.State.Raw)},
 	}
-	err = e.d.Direct.Update(ctx, kept)
+	err := e.d.Direct.Update(ctx, kept)
 	if apierrors.IsNotFound(err) {
 		err = e.d.Direct.Create(ctx, kept)
 	}

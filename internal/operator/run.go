@@ -96,6 +96,12 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
+	urgent := rest.CopyConfig(config)
+	urgent.QPS = -1 // a switch is a handful of requests, and does not wait behind a pass over a large fleet
+	switches, err := client.New(urgent, client.Options{Scheme: scheme, Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
 	set, err := kube.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
@@ -111,7 +117,7 @@ func Run(ctx context.Context, o Options) error {
 		o.Meters = ctrlmetrics.Registry
 	}
 	fleets := NewFleets(Deps{
-		Cache: mgr.GetCache(), Ours: ours, Direct: direct, Kube: set, Metrics: NewMetrics(o.Meters),
+		Cache: mgr.GetCache(), Ours: ours, Direct: direct, Switch: switches, Kube: set, Metrics: NewMetrics(o.Meters),
 		Access: func(namespace string) httpapi.Access { return reviews.For(namespace) },
 		Grants: func(namespace string) httpapi.Access { return reviews.Grants(namespace) },
 		Log:    o.Log, Now: time.Now, Version: o.Version, Pages: o.pages(),

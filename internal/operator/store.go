@@ -43,6 +43,13 @@ type status struct {
 	generation int64         // of the Fleet that conditions speak of
 	spoken     bool          // there was a Tell
 	first      chan struct{} // closed by the first Tell; nil: nobody waits for it yet
+	saved      saving        // the last Save
+}
+
+// saving is how long the parts of a Save took, one after the other.
+type saving struct {
+	encoded time.Duration
+	written time.Duration // with all that had to be tried again
 }
 
 // Load returns the state; false where the Fleet has none.
@@ -73,13 +80,25 @@ func (s *status) Save(v kubernetes.Value, events []release.Event) error {
 	v.State.Pending = events
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	began := s.now()
+	s.saved = saving{}
+	defer func() { s.saved.written = s.now().Sub(began) - s.saved.encoded }()
 	return s.write(v.State.Revision, func(old crd.FleetStatus) (crd.FleetStatus, error) {
+		from := s.now()
+		defer func() { s.saved.encoded += s.now().Sub(from) }()
 		next, err := kubernetes.ProjectFleet(old, v, s.conditions, s.generation, s.now())
 		if !s.spoken {
 			next.ObservedGeneration, next.Conditions = old.ObservedGeneration, old.Conditions
 		}
 		return next, err
 	})
+}
+
+// lastSave is how long the last Save took.
+func (s *status) lastSave() saving {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.saved
 }
 
 // Tell writes the conditions, if they are others than before.
@@ -116,6 +135,7 @@ func (s *status) write(revision uint64, change func(crd.FleetStatus) (crd.FleetS
 		if next.Status, err = change(next.Status); err != nil {
 			return err
 		}
+		next.ManagedFields = nil // who owns which field is the API server's to know; it leaves that as it is
 		err = s.update(ctx, next)
 		switch {
 		case err == nil:

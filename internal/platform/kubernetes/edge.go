@@ -57,7 +57,6 @@ func (t *translation) edges() []*networkingv1.VirtualService {
 	for _, g := range t.Fleet.Spec.Edge.Gateways {
 		if vs := t.edgeOf(g); vs != nil {
 			out = append(out, vs)
-			t.weigh(vs)
 		}
 	}
 	return out

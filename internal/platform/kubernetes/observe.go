@@ -13,17 +13,20 @@ import (
 // as many as the State says. A version that is not wanted any more is stopping,
 // since only Argo ends pods and needs no telling, and gone with its last pod.
 func Observe(f *crd.Fleet, v Value, seen map[string]Seen) map[string]release.VersionStatus {
-	out := map[string]release.VersionStatus{}
+	out := make(map[string]release.VersionStatus, len(v.State.Versions))
 	desired := v.State.Desired()
+	fixed := make(map[string]bool, len(f.Spec.Services))
+	for i := range f.Spec.Services {
+		fixed[f.Spec.Services[i].Name] = f.Spec.Services[i].Fixed
+	}
 	for _, id := range slices.Sorted(maps.Keys(v.State.Versions)) {
 		version := v.State.Versions[id]
-		s, ok := serviceOf(f, version.Service)
 		_, wanted := slices.BinarySearch(desired, id)
-		if ok && s.Fixed && !wanted {
+		if fixed[version.Service] && !wanted {
 			out[id] = release.VersionStatus{Stopping: true, Gone: true} // nobody here knows its pods
 			continue
 		}
-		if ok && s.Fixed {
+		if fixed[version.Service] {
 			out[id] = release.VersionStatus{Ready: max(1, version.Replicas), Replicas: version.Replicas}
 			continue
 		}

@@ -126,6 +126,9 @@ func Translate(in Input) (Objects, []Condition) {
 		}
 	}
 	out.Edges = t.edges()
+	for _, vs := range out.Edges {
+		t.weigh(vs)
+	}
 	t.pinAll()
 	for _, name := range slices.Sorted(maps.Keys(t.pinned)) {
 		out.Services = append(out.Services, t.pinned[name])
@@ -136,14 +139,10 @@ func Translate(in Input) (Objects, []Condition) {
 	return out, sortConditions(t.conditions)
 }
 
-// Edges is Objects.Edges of Translate alone: what a switch writes, without the
-// cost of the routes between services, which grows with the fleet.
-func Edges(in Input) []*networkingv1.VirtualService {
-	if len(Check(in.Fleet)) > 0 {
-		return nil
-	}
-	return begin(in).edges()
-}
+// Edges is Objects.Edges of Translate alone, for a Fleet that Check accepts: what
+// a switch writes, without the cost of the routes between services, which grows
+// with the fleet, and of looking for what is wrong.
+func Edges(in Input) []*networkingv1.VirtualService { return begin(in).edges() }
 
 func begin(in Input) *translation {
 	t := &translation{Input: in, pinned: map[string]*corev1.Service{}, places: map[string]int{}}

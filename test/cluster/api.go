@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,13 +39,18 @@ func newAPIClient(p *pki) (*apiClient, error) {
 	return &apiClient{&http.Client{Transport: transport, Timeout: 30 * time.Second}, token}, nil
 }
 
-// do sends a request; body and answer, where not nil, are JSON.
-func (a *apiClient) do(ctx context.Context, method, path string, body []byte, answer any) error {
+// metadataAlone is how lists are asked for without what is in their objects.
+const metadataAlone = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+// do sends a request; body and answer, where not nil, are JSON. An empty accept
+// asks for whole objects.
+func (a *apiClient) do(ctx context.Context, method, path, accept string, body []byte, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, apiURL+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+a.token)
+	req.Header.Set("Accept", cmp.Or(accept, "application/json"))
 	req.Header.Set("Content-Type", "application/json")
 	if method == http.MethodPatch {
 		req.Header.Set("Content-Type", "application/merge-patch+json")
@@ -70,10 +76,16 @@ func (a *apiClient) do(ctx context.Context, method, path string, body []byte, an
 // Get reads an object or a list of objects from the API server, by path, into
 // answer.
 func (c *Cluster) Get(ctx context.Context, path string, answer any) error {
-	return c.api.do(ctx, http.MethodGet, path, nil, answer)
+	return c.api.do(ctx, http.MethodGet, path, "", nil, answer)
+}
+
+// List reads the metadata of the objects of a list, by path, into answer: of a
+// large list that is a small part of the API server's work.
+func (c *Cluster) List(ctx context.Context, path string, answer any) error {
+	return c.api.do(ctx, http.MethodGet, path, metadataAlone, nil, answer)
 }
 
 // Patch merges a change, as JSON, into an object of the API server.
 func (c *Cluster) Patch(ctx context.Context, path string, change []byte) error {
-	return c.api.do(ctx, http.MethodPatch, path, change, nil)
+	return c.api.do(ctx, http.MethodPatch, path, "", change, nil)
 }

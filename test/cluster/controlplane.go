@@ -49,7 +49,7 @@ func (c *Cluster) startAPIServer(ctx context.Context, etcd string) error {
 			"--kubelet-client-certificate=" + p.path("apiserver-kubelet-client.crt"),
 			"--kubelet-client-key=" + p.path("apiserver-kubelet-client.key"),
 		},
-		ready: func(ctx context.Context) error { return c.api.do(ctx, http.MethodGet, "/readyz", nil, nil) },
+		ready: func(ctx context.Context) error { return c.api.do(ctx, http.MethodGet, "/readyz", "", nil, nil) },
 	})
 }
 

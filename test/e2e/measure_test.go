@@ -212,7 +212,7 @@ func (st *story) versions() (string, error) {
 				Metadata struct{ Name, ResourceVersion string }
 			}
 		}
-		if err := st.Get(st.ctx, path, &list); err != nil {
+		if err := st.List(st.ctx, path, &list); err != nil {
 			return "", err
 		}
 		for _, one := range list.Items {

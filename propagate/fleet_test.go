@@ -22,7 +22,7 @@ import (
 	"github.com/greenroom-dev/greenroom/propagate"
 )
 
-const patience = 20 * time.Second // for conditions that are met in milliseconds
+const patience = 2 * time.Minute // for conditions that are met in milliseconds
 
 // TestMain makes the test binary a service of a fleet when it is started as one.
 func TestMain(m *testing.M) {

@@ -147,9 +147,15 @@ func TestAStarterWaits(t *testing.T) {
 func TestAStarterThatGivesUpSaysWhy(t *testing.T) {
 	th := openTheatre(t)
 	th.say(200, no)
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	_, err := propagate.OnStage(ctx, th.opts())
+	ctx, giveUp := context.WithCancelCause(context.Background())
+	result := make(chan error, 1)
+	go func() {
+		_, err := propagate.OnStage(ctx, th.opts())
+		result <- err
+	}()
+	th.await(2, holding(0)) // who asks a second time has had an answer
+	giveUp(context.DeadlineExceeded)
+	err := <-result
 	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, propagate.ErrOffStage) || !strings.Contains(err.Error(), "r43 is on stage") {
 		t.Errorf("error %v", err)
 	}

@@ -70,7 +70,7 @@ func TestHTTPChecks(t *testing.T) {
 	} {
 		h := fleet.Hook{Name: "smoke", HTTP: &c.check, Timeout: 300 * time.Millisecond}
 		if c.name != "too slow" {
-			h.Timeout = 20 * time.Second
+			h.Timeout = 2 * time.Minute
 		}
 		in := testContext()
 		if in.EdgeURL = edge.URL; c.url != "" {

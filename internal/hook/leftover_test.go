@@ -146,7 +146,7 @@ func TestALeftoverIsFoundThoughItsProcessWasNotNoted(t *testing.T) {
 
 func TestALeftoverMayEndItselfAfterSIGTERM(t *testing.T) {
 	r, work := newRunner(t), t.TempDir()
-	r.grace = 10 * time.Second
+	r.grace = time.Minute
 	left := exec.Command("sh", "-c", `trap 'echo > undone; exit 0' TERM; echo $$ > leader; while :; do sleep 0.01; done`)
 	left.Dir = work
 	left.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

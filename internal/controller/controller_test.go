@@ -243,7 +243,7 @@ func (r *rig) await(name string, phase release.Phase) {
 
 func (r *rig) until(done func() bool, format string, args ...any) {
 	r.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		changed := r.c.Changed()
 		if done() {

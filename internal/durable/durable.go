@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
 // Replace makes content the file at path, with mode 0600, whatever was there.
@@ -60,4 +62,22 @@ func SyncFolder(dir string) error {
 		return fmt.Errorf("sync folder %s: %w", dir, err)
 	}
 	return nil
+}
+
+// Sweep removes what processes that were killed while they wrote the file at
+// path have left beside it. Call it where nobody else can be writing the file.
+func Sweep(path string) error {
+	dir, begin := filepath.Dir(path), "."+filepath.Base(path)+"."
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("sweep %s: %w", dir, err)
+	}
+	var errs []error
+	for _, e := range entries {
+		number, ours := strings.CutPrefix(e.Name(), begin)
+		if _, err := strconv.ParseUint(number, 10, 64); ours && err == nil { // as CreateTemp names them
+			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }

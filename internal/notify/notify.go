@@ -199,25 +199,65 @@ func (n *Notifier) Run(ctx context.Context) {
 			work.Wait()
 			telling, end := context.WithCancel(ctx)
 			stop = end
-			places, err := n.places(telling, receivers)
-			for err != nil && ctx.Err() == nil {
-				n.o.Logger.Error("how far notifications have come is not known; it is tried again", "error", err)
-				select {
-				case <-ctx.Done():
-				case <-time.After(n.pace.long / 10):
-				}
-				places, err = n.places(telling, receivers)
+			places, receivers, known := n.awaitPlaces(ctx, receivers)
+			if !known {
+				return
 			}
 			for _, r := range receivers {
-				work.Go(func() { n.tell(telling, r, places[r.Name]) })
+				at := places[r.Name]
+				work.Go(func() { n.tell(telling, r, at) })
 			}
 		}
 	}
 }
 
+// place is how far a receiver has come.
+type place struct {
+	seq  uint64
+	kept bool // over a restart
+}
+
+// awaitPlaces returns how far receivers have come, and tries until that can be
+// read; until then all of them are shown as failing. Where others are set
+// meanwhile, it is about those, and returns them. It is false when ctx is done
+// first.
+func (n *Notifier) awaitPlaces(ctx context.Context, receivers []Receiver) (map[string]place, []Receiver, bool) {
+	places, err := n.places(ctx, receivers)
+	for tried := 1; err != nil; tried++ {
+		if ctx.Err() != nil {
+			return nil, nil, false
+		}
+		n.o.Logger.Error("how far notifications have come is not known, and nobody is told anything; it is tried again", "error", err)
+		wait, now := n.pace.long/10, n.o.Now()
+		n.noteAll(receivers, func(s *State) {
+			if s.Failing == "" {
+				s.Since = now
+			}
+			s.Failing, s.Attempts, s.NextTry = err.Error(), tried, now.Add(wait)
+		})
+		select {
+		case <-ctx.Done():
+			return nil, nil, false
+		case receivers = <-n.sets:
+		case <-time.After(wait):
+		}
+		if places, err = n.places(ctx, receivers); err == nil {
+			n.noteAll(receivers, func(s *State) { s.Failing, s.Since, s.Attempts, s.NextTry = "", time.Time{}, 0, time.Time{} })
+		}
+	}
+	return places, receivers, true
+}
+
+func (n *Notifier) noteAll(receivers []Receiver, change func(*State)) {
+	for _, r := range receivers {
+		n.note(r.Name, change)
+	}
+}
+
 // places are how far receivers have come. Who is new begins at the log's end,
-// and so does who is beyond it, since the log is another one.
-func (n *Notifier) places(ctx context.Context, receivers []Receiver) (map[string]uint64, error) {
+// and so does who is beyond it, since the log is another one. That such a place
+// can not be kept yet, on a full disk say, keeps nobody from being told.
+func (n *Notifier) places(ctx context.Context, receivers []Receiver) (map[string]place, error) {
 	kept, err := n.o.Cursors.Load(ctx)
 	if err != nil {
 		return nil, err
@@ -227,23 +267,32 @@ func (n *Notifier) places(ctx context.Context, receivers []Receiver) (map[string
 		return nil, err
 	}
 	var names []string
-	out := map[string]uint64{}
+	out := map[string]place{}
 	for _, r := range receivers {
 		names = append(names, r.Name)
 		seq, known := kept[r.Name]
+		at := place{seq: seq, kept: true}
 		if !known || seq > last {
-			seq = last
-			if err := n.o.Cursors.Save(ctx, r.Name, seq); err != nil {
-				return nil, err
-			}
+			at = place{seq: last, kept: n.keep(ctx, r.Name, last)}
 		}
-		out[r.Name] = seq
-		n.note(r.Name, func(s *State) { s.Told = seq })
+		out[r.Name] = at
+		n.note(r.Name, func(s *State) { s.Told = at.seq })
 	}
-	if len(kept) > len(names) || !covers(names, kept) {
-		err = n.o.Cursors.Forget(ctx, names)
+	if !covers(names, kept) {
+		if err := n.o.Cursors.Forget(ctx, names); err != nil && ctx.Err() == nil {
+			n.o.Logger.Warn("how far former notifications had come could not be forgotten", "error", err)
+		}
 	}
-	return out, err
+	return out, nil
+}
+
+// keep keeps a receiver's place over a restart. It is false where that failed.
+func (n *Notifier) keep(ctx context.Context, name string, seq uint64) bool {
+	err := n.o.Cursors.Save(ctx, name, seq)
+	if err != nil && ctx.Err() == nil {
+		n.o.Logger.Error("how far a notification has come could not be kept, which is tried again; after a restart it may come again", "notification", name, "error", err)
+	}
+	return err == nil
 }
 
 func covers(names []string, kept map[string]uint64) bool {
@@ -256,8 +305,8 @@ func covers(names []string, kept map[string]uint64) bool {
 }
 
 // tell goes along the log with one receiver.
-func (n *Notifier) tell(ctx context.Context, r Receiver, seq uint64) {
-	saved := seq
+func (n *Notifier) tell(ctx context.Context, r Receiver, at place) {
+	seq, saved, kept := at.seq, at.seq, at.kept
 	wanted := r.Events
 	if len(wanted) == 0 {
 		wanted = Usual(r.Kind)
@@ -282,9 +331,7 @@ func (n *Notifier) tell(ctx context.Context, r Receiver, seq uint64) {
 			if !n.deliver(ctx, r, e) {
 				return
 			}
-			if err := n.o.Cursors.Save(ctx, r.Name, e.Seq); err != nil && ctx.Err() == nil {
-				n.o.Logger.Error("how far a notification has come could not be kept; after a restart it may come again", "notification", r.Name, "error", err)
-			}
+			kept = n.keep(ctx, r.Name, e.Seq)
 			saved = e.Seq
 			n.note(r.Name, func(s *State) { s.Waiting, s.Told = len(events)-i-1, e.Seq })
 		}
@@ -293,9 +340,9 @@ func (n *Notifier) tell(ctx context.Context, r Receiver, seq uint64) {
 			continue
 		}
 		n.note(r.Name, func(s *State) { s.Told = max(s.Told, seq) })
-		if seq >= saved+far { // so that a restart need not look at all of it again
-			if n.o.Cursors.Save(ctx, r.Name, seq) == nil {
-				saved = seq
+		if !kept || seq >= saved+far { // the latter so that a restart need not look at all of it again
+			if n.o.Cursors.Save(ctx, r.Name, seq) == nil { // a failure was logged, or is tried again before it matters
+				saved, kept = seq, true
 			}
 		}
 		select {

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // books are an event log and the places in it.
 type books struct {
@@ -31,6 +31,8 @@ type books struct {
 	changed chan struct{}
 	places  map[string]uint64
 	saves   int
+	broken  error // of Load, when it is not nil
+	full    error // of Save and Forget, when it is not nil
 }
 
 func newBooks() *books { return &books{changed: make(chan struct{}), places: map[string]uint64{}} }
@@ -69,12 +71,15 @@ func (b *books) Changed() <-chan struct{} {
 func (b *books) Load(context.Context) (map[string]uint64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return maps.Clone(b.places), nil
+	return maps.Clone(b.places), b.broken
 }
 
 func (b *books) Save(_ context.Context, name string, seq uint64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.full != nil {
+		return b.full
+	}
 	b.places[name] = seq
 	b.saves++
 	return nil
@@ -83,6 +88,9 @@ func (b *books) Save(_ context.Context, name string, seq uint64) error {
 func (b *books) Forget(_ context.Context, but []string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.full != nil {
+		return b.full
+	}
 	maps.DeleteFunc(b.places, func(name string, _ uint64) bool { return !slices.Contains(but, name) })
 	return nil
 }
@@ -147,7 +155,18 @@ type trial struct {
 	stop func()
 }
 
+// start starts a trial, and waits until each receiver's place is kept.
 func start(t *testing.T, b *books, receivers ...Receiver) *trial {
+	t.Helper()
+	out := launch(t, b, receivers...)
+	for _, r := range receivers { // the log's end is where the new ones begin
+		out.await(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); _, known := b.places[r.Name]; return known })
+	}
+	return out
+}
+
+// launch starts a trial and waits for nothing.
+func launch(t *testing.T, b *books, receivers ...Receiver) *trial {
 	t.Helper()
 	out := &trial{books: b, log: &bytes.Buffer{}}
 	out.Notifier = New(Options{
@@ -161,9 +180,6 @@ func start(t *testing.T, b *books, receivers ...Receiver) *trial {
 	work.Go(func() { out.Run(ctx) })
 	out.stop = func() { cancel(); work.Wait() }
 	t.Cleanup(out.stop)
-	for _, r := range receivers { // the log's end is where the new ones begin
-		out.await(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); _, known := b.places[r.Name]; return known })
-	}
 	return out
 }
 
@@ -188,7 +204,7 @@ func TestWebhook(t *testing.T) {
 	b := newBooks()
 	b.happens("FleetStarted", "", "before anybody was told")
 	r := newReceiver(t, nil)
-	x := start(t, b, Receiver{Name: "audit", Kind: Webhook, Timeout: time.Second, Secrets: at(r.URL+"/hook?key=1", "s3cret")})
+	x := start(t, b, Receiver{Name: "audit", Kind: Webhook, Timeout: patience, Secrets: at(r.URL+"/hook?key=1", "s3cret")})
 	b.happens("ReleaseOpened", "r1", "opened")
 	g := r.next(t)
 	var d Delivery
@@ -213,8 +229,8 @@ func TestSlackAndGrafana(t *testing.T) {
 	b := newBooks()
 	slack, grafana := newReceiver(t, nil), newReceiver(t, nil)
 	start(t, b,
-		Receiver{Name: "chat", Kind: Slack, Timeout: time.Second, Secrets: at(slack.URL+"/T0/B0", "")},
-		Receiver{Name: "graphs", Kind: Grafana, Tags: []string{"prod"}, Timeout: time.Second, Secrets: at(grafana.URL+"/sub", "glsa")})
+		Receiver{Name: "chat", Kind: Slack, Timeout: patience, Secrets: at(slack.URL+"/T0/B0", "")},
+		Receiver{Name: "graphs", Kind: Grafana, Tags: []string{"prod"}, Timeout: patience, Secrets: at(grafana.URL+"/sub", "glsa")})
 	b.happens("PassCreated", "r1", "nobody wants to read this in a channel")
 	b.happens("ReleasePromoted", "r1", "ordinary requests get r1 <!channel> & more")
 	if g := slack.next(t); g.path != "/T0/B0" || g.body != `{"text":"🟢 *r1*: ordinary requests get r1 \u0026lt;!channel\u0026gt; \u0026amp; more _(ann, fleet live)_"}` || g.header.Get("Authorization")+g.header.Get(SignatureHeader) != "" {
@@ -249,14 +265,15 @@ func TestToldAgainUntilTaken(t *testing.T) {
 			http.Redirect(w, r, "/elsewhere", http.StatusServiceUnavailable)
 		}
 	})
-	x := start(t, b, Receiver{Name: "audit", Kind: Webhook, Timeout: 50 * time.Millisecond, Secrets: at(r.URL, "s3cret")})
+	x := start(t, b, Receiver{Name: "audit", Kind: Webhook, Timeout: time.Second, Secrets: at(r.URL, "s3cret")})
 	b.happens("ReleaseOpened", "r1", "opened")
 	b.happens("ReleasePromoted", "r1", "live")
 	ids := map[string]int{}
-	for range 6 {
+	first, second := idOf("live", b.events[0]), idOf("live", b.events[1])
+	for ids[second] == 0 {
 		ids[r.next(t).header.Get(IDHeader)]++
 	}
-	if first, second := idOf("live", b.events[0]), idOf("live", b.events[1]); ids[first] != 5 || ids[second] != 1 {
+	if ids[first] < 5 || len(ids) != 2 { // more often on a machine that does not answer within the timeout
 		t.Errorf("came: %v", ids)
 	}
 	x.await(t, func() bool { s := x.States()[0]; return s.Told == 2 && s.Failing == "" && s.Attempts == 0 })
@@ -269,16 +286,17 @@ func TestToldAgainUntilTaken(t *testing.T) {
 func TestFailuresAreSeen(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
+		timeout    time.Duration
 		answer     func(int, http.ResponseWriter, *http.Request)
 	}{
-		{"down", "it answers 503 Service Unavailable", func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }},
-		{"hangs", "it did not answer in time", func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
-		{"no right", "it answers 403 Forbidden", func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }},
+		{"down", "it answers 503 Service Unavailable", patience, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }},
+		{"hangs", "it did not answer in time", 30 * time.Millisecond, func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		{"no right", "it answers 403 Forbidden", patience, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBooks()
 			r := newReceiver(t, c.answer)
-			x := start(t, b, Receiver{Name: "chat", Kind: Slack, Timeout: 30 * time.Millisecond, Secrets: at(r.URL+"/secret-path", "")})
+			x := start(t, b, Receiver{Name: "chat", Kind: Slack, Timeout: c.timeout, Secrets: at(r.URL+"/secret-path", "")})
 			b.happens("ReleasePromoted", "r1", "live")
 			x.await(t, func() bool { return x.States()[0].Attempts >= 4 })
 			s := x.States()[0]
@@ -298,7 +316,7 @@ func TestWrongCertificate(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was told all the same") }))
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	t.Cleanup(s.Close)
-	x := start(t, b, Receiver{Name: "chat", Kind: Slack, Timeout: time.Second, Secrets: at(s.URL+"/secret-path", "")})
+	x := start(t, b, Receiver{Name: "chat", Kind: Slack, Timeout: patience, Secrets: at(s.URL+"/secret-path", "")})
 	b.happens("ReleasePromoted", "r1", "live")
 	x.await(t, func() bool { return x.States()[0].Attempts >= 2 })
 	if got := x.States()[0].Failing; !strings.Contains(got, "certificate") || strings.Contains(got, "secret-path") {
@@ -310,7 +328,7 @@ func TestWrongCertificate(t *testing.T) {
 	t.Cleanup(good.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(good.Certificate())
-	x.Set([]Receiver{{Name: "chat", Kind: Slack, Timeout: 5 * time.Second, Secrets: func(context.Context) (Address, error) {
+	x.Set([]Receiver{{Name: "chat", Kind: Slack, Timeout: patience, Secrets: func(context.Context) (Address, error) {
 		return Address{URL: good.URL, Roots: roots}, nil
 	}}})
 	select {
@@ -327,7 +345,7 @@ func TestGivenUpForTheNext(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 		}
 	})
-	x := start(t, b, Receiver{Name: "chat", Kind: Slack, Timeout: time.Second, Secrets: at(r.URL, "")})
+	x := start(t, b, Receiver{Name: "chat", Kind: Slack, Timeout: patience, Secrets: at(r.URL, "")})
 	b.happens("ReleasePromoted", "r1", "one")
 	b.happens("ReleasePromoted", "r2", "two")
 	for range 3 {
@@ -352,7 +370,7 @@ func TestRestartLosesNone(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 	})
-	to := Receiver{Name: "audit", Kind: Webhook, Timeout: time.Second, Secrets: at(r.URL, "")}
+	to := Receiver{Name: "audit", Kind: Webhook, Timeout: patience, Secrets: at(r.URL, "")}
 	x := start(t, b, to)
 	b.happens("ReleaseOpened", "r1", "opened")
 	x.await(t, func() bool { return x.States()[0].Attempts >= 2 })
@@ -384,9 +402,9 @@ func TestPlaces(t *testing.T) {
 	b.places = map[string]uint64{"gone": 1, "beyond": 99, "behind": 2}
 	r := newReceiver(t, nil)
 	x := start(t, b,
-		Receiver{Name: "behind", Kind: Webhook, Timeout: time.Second, Secrets: at(r.URL, "")},
-		Receiver{Name: "beyond", Kind: Webhook, Timeout: time.Second, Secrets: at(r.URL, "")},
-		Receiver{Name: "new", Kind: Webhook, Timeout: time.Second, Secrets: at(r.URL, "")})
+		Receiver{Name: "behind", Kind: Webhook, Timeout: patience, Secrets: at(r.URL, "")},
+		Receiver{Name: "beyond", Kind: Webhook, Timeout: patience, Secrets: at(r.URL, "")},
+		Receiver{Name: "new", Kind: Webhook, Timeout: patience, Secrets: at(r.URL, "")})
 	if g := r.next(t); g.header.Get(IDHeader) != idOf("live", b.events[2]) {
 		t.Errorf("came: %s", g.body)
 	}
@@ -405,8 +423,8 @@ func TestTrial(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		}
 	})
-	x := start(t, b, Receiver{Name: "chat", Kind: Slack, Timeout: time.Second, Secrets: at(r.URL, "")},
-		Receiver{Name: "lost", Kind: Slack, Timeout: time.Second, Secrets: func(context.Context) (Address, error) {
+	x := start(t, b, Receiver{Name: "chat", Kind: Slack, Timeout: patience, Secrets: at(r.URL, "")},
+		Receiver{Name: "lost", Kind: Slack, Timeout: patience, Secrets: func(context.Context) (Address, error) {
 			return Address{}, errors.New("read its address: no such file")
 		}})
 	if host, _, err := x.Test(t.Context(), "chat", "kim"); err != nil || host == "" {
@@ -424,4 +442,63 @@ func TestTrial(t *testing.T) {
 	if _, _, err := x.Test(t.Context(), "none", "kim"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("unknown: %v", err)
 	}
+}
+
+// TestPlacesThatCanNotBeKept has a disk that is full from the start: everybody is
+// told all the same, and places are kept when there is room, with no event to
+// bring that about.
+func TestPlacesThatCanNotBeKept(t *testing.T) {
+	b := newBooks()
+	b.happens("FleetStarted", "", "before anybody was told")
+	b.places["known"], b.places["gone"], b.full = 0, 1, errors.New("no space left")
+	known, fresh := newReceiver(t, nil), newReceiver(t, nil)
+	x := launch(t, b,
+		Receiver{Name: "known", Kind: Webhook, Timeout: patience, Secrets: at(known.URL, "")},
+		Receiver{Name: "fresh", Kind: Webhook, Timeout: patience, Secrets: at(fresh.URL, "")})
+	if g := known.next(t); !strings.Contains(g.body, "before anybody was told") {
+		t.Errorf("who is known got %s", g.body)
+	}
+	x.await(t, func() bool { s := x.States(); return s[0].Told == 1 && s[1].Told == 1 })
+	b.happens("ReleaseOpened", "r1", "opened")
+	for _, r := range []*receiver{known, fresh} {
+		if g := r.next(t); !strings.Contains(g.body, "opened") {
+			t.Errorf("got %s", g.body)
+		}
+	}
+	x.await(t, func() bool { s := x.States(); return s[0].Told == 2 && s[1].Told == 2 })
+	b.mu.Lock()
+	if b.places["known"] != 0 || len(b.places) != 2 {
+		t.Errorf("the disk was not full: %v", b.places)
+	}
+	b.full = nil
+	b.mu.Unlock()
+	x.await(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.places["known"] == 2 && b.places["fresh"] == 2 })
+	known.none(t)
+	fresh.none(t)
+	x.stop()
+	if log := x.log.String(); !strings.Contains(log, "could not be kept") || !strings.Contains(log, "could not be forgotten") {
+		t.Errorf("the log: %s", log)
+	}
+}
+
+// TestPlacesThatCanNotBeRead shows as a failure of each receiver, and ends when
+// they can be read.
+func TestPlacesThatCanNotBeRead(t *testing.T) {
+	b := newBooks()
+	b.happens("FleetStarted", "", "before anybody was told")
+	b.places["audit"], b.broken = 0, errors.New("the file is cut")
+	r := newReceiver(t, nil)
+	x := launch(t, b, Receiver{Name: "audit", Kind: Webhook, Timeout: patience, Secrets: at(r.URL, "")})
+	x.await(t, func() bool {
+		s := x.States()[0]
+		return strings.Contains(s.Failing, "the file is cut") && s.Attempts > 1 && !s.Since.IsZero() && !s.NextTry.IsZero()
+	})
+	r.none(t)
+	b.mu.Lock()
+	b.broken = nil
+	b.mu.Unlock()
+	if g := r.next(t); !strings.Contains(g.body, "before anybody was told") {
+		t.Errorf("got %s", g.body)
+	}
+	x.await(t, func() bool { s := x.States()[0]; return s.Failing == "" && s.Since.IsZero() && s.Told == 1 })
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/controller"
 	"github.com/greenroom-dev/greenroom/internal/dashboard"
+	"github.com/greenroom-dev/greenroom/internal/durable"
 	"github.com/greenroom-dev/greenroom/internal/fleet"
 	"github.com/greenroom-dev/greenroom/internal/gateway"
 	"github.com/greenroom-dev/greenroom/internal/gateway/edge"
@@ -63,6 +64,12 @@ type Options struct {
 	Now       func() time.Time
 }
 
+// Files of the state folder.
+const (
+	notifyFile  = "notify.json"    // how far notifications have come
+	addressFile = "addresses.json" // the mesh addresses that processes have learnt
+)
+
 // ErrNoFleet is returned by New when there is neither a document nor a state.
 var ErrNoFleet = errors.New("there is no fleet yet: greenroom init writes a first document, greenroom up -f starts it")
 
@@ -79,6 +86,7 @@ type App struct {
 	platform   *platform
 	hooks      *hooks
 	passes     *passes
+	sessions   *sessions
 	controller *Controller
 	notifier   *notify.Notifier
 	*verbs.Verbs[Record]
@@ -123,6 +131,11 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onClose(a.store.Close)
+	for _, file := range []string{notifyFile, addressFile} { // nobody else writes them now: the store is locked
+		if err := durable.Sweep(a.path(file)); err != nil {
+			o.Log.Warn("what a killed greenroom was writing is left behind", "error", err)
+		}
+	}
 	if a.keys, err = pass.OpenKeys(a.path("keys", "passes.json")); err != nil {
 		return nil, err
 	}
@@ -132,7 +145,7 @@ func New(o Options) (_ *App, err error) {
 	}
 	meters := metrics.New(o.Version)
 	a.meters = meters
-	a.passes = newPasses(a.keys, a.store, o.Now)
+	a.passes = newPasses(a.keys, a.store, o.Log, o.Now)
 	gw := gateway.New(gateway.Options{
 		Passes: a.passes, Callbacks: a.passes, Metrics: meters, Log: o.Log, AccessLog: o.AccessLog, Now: o.Now,
 	})
@@ -216,7 +229,7 @@ func (a *App) assemble(gw *gateway.Gateway, meters *metrics.Metrics, f fleet.Fle
 	a.mesh = mesh.New(gw, mesh.Options{Seed: a.o.State, Status: func(version string) http.Handler {
 		return stage.Handler(keeper, service(version), version, a.o.Now)
 	}})
-	if a.platform, err = newPlatform(a.local, a.mesh, a.hops, a.path("addresses.json")); err != nil {
+	if a.platform, err = newPlatform(a.local, a.mesh, a.hops, a.path(addressFile)); err != nil {
 		return err
 	}
 	a.platform.forgotten = a.pruneExecutables

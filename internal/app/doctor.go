@@ -39,6 +39,7 @@ func (a *App) Doctor(ctx context.Context) ([]client.Finding, error) {
 		func() []client.Finding { return a.examineBackground(rec) },
 		func() []client.Finding { return examineExecutables(ctx, rec) },
 		func() []client.Finding { return a.examineClock(ctx) },
+		func() []client.Finding { return examineDisk(a.o.State) },
 		examineLimits,
 	} {
 		if err := ctx.Err(); err != nil {
@@ -199,6 +200,39 @@ func (a *App) examineClock(ctx context.Context) []client.Finding {
 		}
 	}
 	return []client.Finding{{Check: "clock", Level: levelOK, Message: "the clock goes forward"}}
+}
+
+// What should be free on the disk of the state folder, in bytes: below little,
+// the next copies of executables or logs may fill it; below least, it is as good
+// as full.
+const (
+	littleDisk = 256 << 20
+	leastDisk  = 1 << 20
+)
+
+// examineDisk looks at how much room the state has left: without any, nothing
+// of the fleet can be changed.
+func examineDisk(state string) []client.Finding {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(state, &disk); err != nil {
+		return []client.Finding{{Check: "disk", Level: levelProblem, Subject: state, Message: fmt.Sprintf("can not be looked at: %v", err), Remedy: "look at the disk that holds the state folder"}}
+	}
+	free := uint64(disk.Bavail) * uint64(disk.Bsize)
+	f := client.Finding{Check: "disk", Level: levelOK, Subject: state, Message: fmt.Sprintf("has %d MiB left", free>>20)}
+	noFiles := disk.Files > 0 && disk.Ffree == 0
+	switch {
+	case free < leastDisk, noFiles:
+		f.Level = levelProblem
+		f.Message = "is on a full disk: what serves goes on serving, and nothing can be changed, neither promoted nor rolled back"
+		if noFiles {
+			f.Message = "is on a disk that can hold no more files: what serves goes on serving, and little can be changed"
+		}
+		f.Remedy = "make room on that disk; greenroom goes on by itself"
+	case free < littleDisk:
+		f.Level = levelWarning
+		f.Remedy = "make room on that disk before it is full: nothing could be changed then"
+	}
+	return []client.Finding{f}
 }
 
 // comfortableFiles is how many open files a small fleet under load needs.

@@ -130,6 +130,7 @@ func (a *App) watchWorld(ctx context.Context) {
 			a.controller.Kick()
 		case <-flush.C:
 			a.passes.flush()
+			a.sessions.forgetEnded()
 		}
 	}
 }
@@ -182,6 +183,7 @@ func (a *App) stop(ctx context.Context, leaveServices bool) error {
 	a.dashboard.Close()
 	_ = a.api.Shutdown(short)
 	a.passes.flush()
+	a.sessions.forgetEnded()
 	a.work.Wait()
 	if broken := a.broken.Load(); broken != nil {
 		errs = append(errs, broken)

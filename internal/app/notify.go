@@ -24,7 +24,7 @@ import (
 func (a *App) newNotifier(fleetName string) *notify.Notifier {
 	return notify.New(notify.Options{
 		Fleet: fleetName, Link: func() string { return a.controller.Record().Fleet.Edge.PublicURL },
-		Log: eventLog{a}, Cursors: &places{file: a.path("notify.json")}, Logger: a.o.Log, Now: a.o.Now,
+		Log: eventLog{a}, Cursors: &places{file: a.path(notifyFile)}, Logger: a.o.Log, Now: a.o.Now,
 	})
 }
 
@@ -71,8 +71,11 @@ func (p *places) read() error {
 	if err == nil {
 		err = json.Unmarshal(data, &by)
 	}
+	if err == nil && by == nil { // of the word null
+		err = errors.New("it holds no places")
+	}
 	if err != nil {
-		return fmt.Errorf("read how far notifications have come in %s (without that file they begin with what happens next): %w", p.file, err)
+		return fmt.Errorf("read how far notifications have come in %s (put back a copy, or remove it: they then begin with what happens next): %w", p.file, err)
 	}
 	p.by = by
 	return nil

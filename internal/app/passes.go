@@ -1,7 +1,9 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,7 +19,11 @@ const lastUseEvery = 30 * time.Second
 type passes struct {
 	keys  *pass.Keys
 	store *store.Store
+	log   *slog.Logger
 	now   func() time.Time
+
+	flushing sync.Mutex // held by flush
+	failing  bool       // the last flush failed; guarded by flushing
 
 	mu     sync.Mutex
 	used   map[string]time.Time // by pass ID, since the last flush
@@ -33,8 +39,8 @@ type calls struct {
 	last time.Time
 }
 
-func newPasses(keys *pass.Keys, s *store.Store, now func() time.Time) *passes {
-	return &passes{keys: keys, store: s, now: now, used: map[string]time.Time{}, tokens: map[string]time.Time{}, calls: map[string]calls{}}
+func newPasses(keys *pass.Keys, s *store.Store, log *slog.Logger, now func() time.Time) *passes {
+	return &passes{keys: keys, store: s, log: log, now: now, used: map[string]time.Time{}, tokens: map[string]time.Time{}, calls: map[string]calls{}}
 }
 
 // usedToken notes that an API token was used.
@@ -73,21 +79,67 @@ func (p *passes) UseCallback(id string, count int, now time.Time) (bool, error) 
 	return true, nil
 }
 
-// flush writes the last uses down. Losing some to a crash does no harm.
+// flush writes the last uses down. What can not be written is kept for the next
+// time; losing it to a crash does no harm.
 func (p *passes) flush() {
+	p.flushing.Lock()
+	defer p.flushing.Unlock()
 	p.mu.Lock()
 	used, tokens, called := p.used, p.tokens, p.calls
 	p.used, p.tokens, p.calls = map[string]time.Time{}, map[string]time.Time{}, map[string]calls{}
 	p.mu.Unlock()
+	var errs []error
 	if len(used) > 0 {
-		_ = p.store.UsePasses(used)
+		if err := p.store.UsePasses(used); err != nil {
+			p.again(p.used, used)
+			errs = append(errs, err)
+		}
 	}
 	if len(tokens) > 0 {
-		_ = p.store.UseTokens(tokens)
+		if err := p.store.UseTokens(tokens); err != nil {
+			p.again(p.tokens, tokens)
+			errs = append(errs, err)
+		}
 	}
 	for id, c := range called {
-		_, _, _ = p.store.UseCallback(id, c.n, c.last)
+		if _, _, err := p.store.UseCallback(id, c.n, c.last); err != nil && !errors.Is(err, store.ErrNotFound) {
+			p.callAgain(id, c)
+			errs = append(errs, err)
+		}
 	}
+	if len(used)+len(tokens)+len(called) > 0 {
+		p.tell(errors.Join(errs...))
+	}
+}
+
+// again takes back last uses that were not written, into a map of p's.
+func (p *passes) again(into, uses map[string]time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, at := range uses {
+		if at.After(into[id]) {
+			into[id] = at
+		}
+	}
+}
+
+// callAgain takes back calls that were not written.
+func (p *passes) callAgain(id string, c calls) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	later := p.calls[id]
+	if c.last.After(later.last) {
+		later.last = c.last
+	}
+	p.calls[id] = calls{n: later.n + c.n, last: later.last}
+}
+
+// tell logs that uses can not be written, once until they can be.
+func (p *passes) tell(err error) {
+	if err != nil && !p.failing {
+		p.log.Warn("the last uses of passes, tokens and callbacks can not be written down; it is tried again", "error", err)
+	}
+	p.failing = err != nil
 }
 
 // revoked returns the IDs of revoked passes that have not expired, and forgets

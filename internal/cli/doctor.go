@@ -19,8 +19,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd.Use = "doctor [-f FILE]"
 	cmd.Long = `Looks for what goes wrong, and says what to do about it: versions that do not
 become ready, calls that lose the stamp, executables that changed on disk, the
-clock, limits. Where no greenroom runs it looks at what would keep one from
-starting; the document is greenroom.yaml of this folder unless -f names one.
+clock, the disk, limits. Where no greenroom runs it looks at what would keep one
+from starting; the document is greenroom.yaml of this folder unless -f names one.
 
 Fails (exit code 1) when there is a problem; warnings and notes are none.`
 	cmd.Flags().StringVarP(&file, "file", "f", "", "Fleet document to look at when no greenroom runs")

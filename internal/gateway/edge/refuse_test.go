@@ -101,7 +101,7 @@ func TestOddRequestsOverHTTP2AreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(2 * time.Minute))
 		io.WriteString(conn, http2.ClientPreface)
 		var block bytes.Buffer
 		encoder := hpack.NewEncoder(&block)

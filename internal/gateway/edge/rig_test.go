@@ -98,7 +98,7 @@ func raw(t *testing.T, f *gatewaytest.Fleet, bytes string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.WriteString(c, bytes); err != nil {
 		t.Fatal(err)
 	}

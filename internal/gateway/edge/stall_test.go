@@ -30,7 +30,7 @@ func TestStreamThatIsNotReadIsReset(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			conn.SetDeadline(time.Now().Add(2 * time.Minute))
 			io.WriteString(conn, http2.ClientPreface)
 			framer := http2.NewFramer(conn, conn)
 			framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
@@ -55,14 +55,15 @@ func TestStreamThatIsNotReadIsReset(t *testing.T) {
 // A stream that has nothing to say for longer than a client may stall is none
 // that stalls.
 func TestSilentStreamIsKept(t *testing.T) {
-	f := start(t, gatewaytest.Config{Options: edge.Options{WriteStall: 100 * time.Millisecond}})
+	const stall = 500 * time.Millisecond
+	f := start(t, gatewaytest.Config{Options: edge.Options{WriteStall: stall}})
 	f.Run("web@1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		for i := range 3 {
 			fmt.Fprint(w, i)
 			control.Flush()
 			select {
-			case <-time.After(250 * time.Millisecond):
+			case <-time.After(stall + stall/2):
 			case <-r.Context().Done():
 				return
 			}
@@ -125,5 +126,5 @@ func overHTTP2(t *testing.T) *http.Client {
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: protocols}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	return &http.Client{Transport: transport, Timeout: 2 * time.Minute}
 }

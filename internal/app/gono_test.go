@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what should come at once.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // told is a receiver of webhooks, real but for what it answers.
 type told struct {
@@ -259,7 +259,7 @@ spec:
 	hook.until(t, `"ReleaseApproved"`)
 
 	// Planned, and greenroom is away for some of the time.
-	must(ann.Promote(ctx, "r1", client.Promote{At: time.Now().Add(2 * time.Second), Generation: 2}))
+	must(ann.Promote(ctx, "r1", client.Promote{At: time.Now().Add(5 * time.Second), Generation: 2}))
 	p.stop()
 	p.start()
 	p.phase(ctx, "r1", "Live")

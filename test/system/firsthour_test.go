@@ -120,7 +120,7 @@ func TestFullDisk(t *testing.T) {
 // usual faults: it is named, and nothing else suffers.
 func TestServicesThatNeverComeUp(t *testing.T) {
 	t.Parallel()
-	quick := strings.Replace(one, "drain: 3s", "drain: 3s, health: {startWithin: 3s, interval: 200ms}", 1)
+	quick := strings.Replace(one, "drain: 3s", "drain: 3s, health: {startWithin: 15s, interval: 200ms}", 1)
 	for name, fault := range map[string]struct{ env, says string }{
 		"elsewhere": {"LISTEN: '127.0.0.1:0'", "not on PORT"},
 		"broken":    {"BROKEN: '1'", "500"},

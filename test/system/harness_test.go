@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 
 // patience is how long anything may take on a crowded machine before a test
 // gives up on it.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // system is one greenroom with its fleet.
 type system struct {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// lease is how long the stage may be empty: a lease that nobody gave back, and
-// the pause of the worker that asks again.
-const lease = 3*time.Second + 2*time.Second
+// lease is how long the stage may be empty: a lease that nobody gave back, the
+// pause of the worker that asks again, and what a crowded machine takes.
+const lease = 3*time.Second + 2*time.Second + 10*time.Second
 
 // note is one line of the workers' journal.
 type note struct {

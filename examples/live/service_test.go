@@ -151,7 +151,7 @@ func join(t *testing.T, url string) *websocket.Conn {
 
 func hear(t *testing.T, conn *websocket.Conn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	_, raw, err := conn.Read(ctx)
 	if err != nil {

@@ -71,7 +71,7 @@ func ledger(t *testing.T, data, name string) []payout {
 // eventually waits for a condition of other processes and sockets.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick, late := time.NewTicker(5*time.Millisecond), time.After(20*time.Second)
+	tick, late := time.NewTicker(5*time.Millisecond), time.After(2*time.Minute)
 	defer tick.Stop()
 	for !ok() {
 		select {

@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what should come soon.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // place is a folder with documents and a greenroom.
 type place struct {

@@ -88,7 +88,7 @@ func (s *site) follow(c *http.Client, query string) *feed {
 // for: a page may hear of an event before it hears of what came of it.
 func (s *site) await(f *feed, event, text string) {
 	s.t.Helper()
-	over := time.After(20 * time.Second)
+	over := time.After(2 * time.Minute)
 	for next := 0; ; {
 		for ; next < len(f.seen); next++ {
 			if m := f.seen[next]; m[0] == event && strings.Contains(m[1], text) {
@@ -139,7 +139,7 @@ func TestStreamsEnd(t *testing.T) {
 	s.await(messages, "over", "")
 	for range messages.messages {
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		s.d.hub.mu.Lock()
 		pages, now := s.d.hub.pages, s.d.hub.now

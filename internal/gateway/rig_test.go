@@ -104,14 +104,14 @@ func (c *counts) Ended(gateway.Hop, int, time.Duration)   { c.ended.Add(1) }
 // eventually waits for a condition that others bring about.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within two minutes: %s", what)
 		}
 	}
 }

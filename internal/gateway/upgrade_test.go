@@ -90,7 +90,7 @@ func TestBytesSentAlongWithAnUpgrade(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(2 * time.Minute))
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly\n")
 		r := bufio.NewReader(c)
 		resp, err := http.ReadResponse(r, nil)

@@ -20,11 +20,14 @@ func hurried(s *Server) {
 	s.pace = pace{refresh: 5 * time.Millisecond, first: 5 * time.Millisecond, keepalive: 5 * time.Millisecond, stall: 50 * time.Millisecond}
 }
 
-// impatient gives requests little time to come.
-func impatient(s *Server) { s.tcp.ReadTimeout = 50 * time.Millisecond }
+// impatient gives requests little time to come, though enough for those that
+// nobody holds back.
+func impatient(s *Server) { s.tcp.ReadTimeout = little }
+
+const little = 2 * time.Second
 
 // patience is how long a test waits for what should come at once.
-const patience = 10 * time.Second
+const patience = 2 * time.Minute
 
 type streamed struct {
 	t     *testing.T
@@ -223,6 +226,7 @@ func TestSlowReader(t *testing.T) {
 
 // TestSlowRequest holds back a request's body beyond the time for it.
 func TestSlowRequest(t *testing.T) {
+	t.Parallel()
 	s := serve(t, impatient)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
@@ -250,9 +254,10 @@ func TestSlowRequest(t *testing.T) {
 // TestLongOperation lets an operation take longer than the time in which its
 // request had to come.
 func TestLongOperation(t *testing.T) {
+	t.Parallel()
 	s := serve(t, impatient)
 	s.hang = make(chan struct{})
-	time.AfterFunc(200*time.Millisecond, func() { close(s.hang) })
+	time.AfterFunc(little+little/2, func() { close(s.hang) })
 	if resp, body := s.ask(t, "POST", "/v1/releases/r1/promote", "s-admin", `{"reason":"why"}`); resp.StatusCode != 200 {
 		t.Errorf("answered %s", body)
 	}

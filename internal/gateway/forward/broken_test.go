@@ -79,7 +79,7 @@ func TestErrorsBeforeTheAnswer(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tc.name, " ", tc.protocol), func(t *testing.T) {
 			g := startGateway(t, newPool(t, tc.protocol, tc.instance...), func(_ *http.Request, x *forward.Exchange) {
-				x.Timeout = 300 * time.Millisecond
+				x.Timeout = timeoutFor(tc.want)
 			})
 			resp, err := http.Post("http://"+g.addr, "", strings.NewReader("x"))
 			if err != nil {
@@ -98,6 +98,14 @@ func TestErrorsBeforeTheAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// timeoutFor is short where it is to run out, and for nothing else.
+func timeoutFor(want error) time.Duration {
+	if errors.Is(want, forward.ErrTimeout) {
+		return 300 * time.Millisecond
+	}
+	return patience
 }
 
 // TestClientLeaves: the service learns of it, before and in the answer.
@@ -175,7 +183,7 @@ func TestStalledUpload(t *testing.T) {
 		want     error
 	}{{silent, forward.ErrTimeout}, {dying, forward.ErrBadAnswer}} {
 		g := startGateway(t, newPool(t, forward.HTTP, tc.instance), func(_ *http.Request, x *forward.Exchange) {
-			x.Timeout = 300 * time.Millisecond
+			x.Timeout = timeoutFor(tc.want)
 		})
 		c, r := dialRaw(t, g.addr)
 		say(t, c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc")

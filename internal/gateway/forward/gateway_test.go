@@ -26,7 +26,7 @@ import (
 
 // patience is how long tests wait for what must happen, on a machine that does
 // much else too.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // outcome is what became of an exchange.
 type outcome struct {

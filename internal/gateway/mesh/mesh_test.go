@@ -219,7 +219,7 @@ func TestRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(2 * time.Minute))
 		io.WriteString(c, text)
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
@@ -328,7 +328,7 @@ func TestManyListeners(t *testing.T) {
 	for i := range versions {
 		last = listen(t, f.Mesh, fmt.Sprintf("web@%d", i), callees, mesh.Addresses{})
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute { // a crowded machine is no fault; what grows with the square of the fleet is
 		t.Errorf("%d listeners took %v", versions*len(callees), took)
 	} else {
 		t.Logf("%d listeners took %v", versions*len(callees), took)

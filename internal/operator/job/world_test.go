@@ -107,7 +107,7 @@ var verify = release.RunHook{ID: "uid-42.1.verify.0.1", Release: "r42", Moment: 
 // until waits for a condition.
 func (w *world) until(what string, met func() bool) {
 	w.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !met() {

@@ -93,7 +93,7 @@ func (w *world) said(pod string) string {
 
 func (w *world) await(pod, want string) {
 	w.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		w.mu.Lock()
 		fresh := w.fresh

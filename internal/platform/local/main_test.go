@@ -257,8 +257,8 @@ func serviceSpec(t *testing.T, p *Platform, name string, args ...string) Spec {
 		Service: fleet.Service{
 			Name: "api", Protocol: fleet.HTTP, Drain: 10 * time.Second,
 			Health: fleet.Health{
-				Kind: fleet.HealthHTTP, Path: "/healthz", Interval: 50 * time.Millisecond, Timeout: 2 * time.Second,
-				Failures: 2, StartWithin: 30 * time.Second, MaxRestarts: 5,
+				Kind: fleet.HealthHTTP, Path: "/healthz", Interval: 50 * time.Millisecond, Timeout: 30 * time.Second,
+				Failures: 2, StartWithin: 2 * time.Minute, MaxRestarts: 5,
 			},
 		},
 		// Under the race detector, a process would sleep for a second at its end.
@@ -293,7 +293,7 @@ func (b *bench) look() map[string]Status {
 // await returns the version's status as soon as ok holds of it.
 func (b *bench) await(version, what string, ok func(Status) bool) Status {
 	b.t.Helper()
-	patience := time.After(30 * time.Second)
+	patience := time.After(3 * time.Minute)
 	for {
 		st := b.look()[version]
 		if ok(st) {
@@ -320,7 +320,7 @@ func (b *bench) awaitGone(version string) Status {
 // eventually waits for something outside of the platform.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	patience := time.After(30 * time.Second)
+	patience := time.After(3 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

@@ -31,15 +31,15 @@ func TestVersionThatNeverGetsReadyFailsWithItsReason(t *testing.T) {
 			want: []string{"ended before it was ready; it exited with code 0"},
 		},
 		{
-			name: "never listens", args: []string{"-protocol", "none"}, change: func(s *Spec) { s.Service.Health.StartWithin = 2 * time.Second },
-			want: []string{"not ready within 2s", "connection refused", "printed nothing"},
+			name: "never listens", args: []string{"-protocol", "none"}, change: func(s *Spec) { s.Service.Health.StartWithin = 5 * time.Second },
+			want: []string{"not ready within 5s", "connection refused", "printed nothing"},
 		},
 		{
 			name: "wrong path", change: func(s *Spec) {
-				s.Service.Health.StartWithin = 3 * time.Second
+				s.Service.Health.StartWithin = 15 * time.Second
 				s.Service.Health.Path = "/health"
 			},
-			want: []string{"not ready within 3s; last health check: GET /health answered 404 Not Found", "listening"},
+			want: []string{"not ready within 15s; last health check: GET /health answered 404 Not Found", "listening"},
 		},
 		{
 			name: "directory missing", change: func(s *Spec) {
@@ -94,7 +94,7 @@ func TestFailureNamesThePortThatItListensOn(t *testing.T) {
 	_ = l.Close()
 	b := newBench(t)
 	s := b.spec("1", "-port", port)
-	s.Service.Health.StartWithin = 3 * time.Second
+	s.Service.Health.StartWithin = 15 * time.Second
 	b.ensure(s)
 	words := "listens on " + port + ", not on PORT="
 	b.await("api@1", "warned about", func(st Status) bool {

@@ -175,10 +175,25 @@ func (b *Browser) text() string {
 	return said
 }
 
-// ready is a script's condition: the page has loaded and its scripts have taken
-// in all that is there. What is clicked before that is an ordinary form or link,
-// which works, but opens a page where otherwise a dialog comes.
-const ready = `document.readyState === 'complete' && !document.querySelector('.htmx-added, .htmx-settling, .htmx-swapping')`
+// ready is a script's condition: the page has loaded, its scripts have taken in
+// all that is there, and no link or form is on its way to another page. What is
+// clicked before that is an ordinary form or link, which works, but opens a page
+// where otherwise a dialog comes; or it is of the page that goes away.
+const ready = `(() => {
+	if (!window.awaitsLeaving) {
+		window.awaitsLeaving = true;
+		const leaves = (e) => {
+			if (e.defaultPrevented) return;
+			const link = e.composedPath().find((n) => n.matches && n.matches('a[href]'));
+			const form = e.type === 'submit' && (e.submitter || e.target).formMethod !== 'dialog' && e.target.method !== 'dialog';
+			if (form || link && !link.hasAttribute('download') && !link.target && !link.getAttribute('href').startsWith('#')) window.leaving = true;
+		};
+		addEventListener('click', leaves);
+		addEventListener('submit', leaves);
+		addEventListener('pageshow', () => { window.leaving = false; });
+	}
+	return !window.leaving && document.readyState === 'complete' && !document.querySelector('.htmx-added, .htmx-settling, .htmx-swapping');
+})()`
 
 // Click clicks what has a text and can be clicked: a button, a link or a
 // summary, in the page or in an open shadow root.
@@ -186,7 +201,7 @@ func (b *Browser) Click(text string) {
 	b.t.Helper()
 	Eventually(b.t, "there is "+text+" to click", func() error {
 		found, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](fmt.Sprintf(`(() => {
-			if (!(`+ready+`)) return false;
+			if (!`+ready+`) return false;
 			const modal = document.querySelector('dialog[open]'); // what is behind it can not be clicked
 			const roots = modal ? [modal] : [document, ...[...document.querySelectorAll('*')].filter((e) => e.shadowRoot).map((e) => e.shadowRoot)];
 			for (const root of roots) for (const e of root.querySelectorAll('button, a, summary, [role=button], label, input[type=submit]')) {

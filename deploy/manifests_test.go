@@ -10,13 +10,14 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/greenroom-dev/greenroom/deploy"
+	"github.com/greenroom-dev/greenroom/internal/golden"
 )
 
 // The program prints what kustomize builds, word for word.
 func TestManifestsUpToDate(t *testing.T) {
 	built := build(t, "kustomize/operator")
-	hold(t, "manifests/operator.yaml", built)
-	if *update {
+	golden.Check(t, "manifests/operator.yaml", built)
+	if golden.Updating() {
 		return // what is embedded is older
 	}
 	if diff := cmp.Diff(built, manifests(t, deploy.Install{})); diff != "" {

@@ -10,12 +10,13 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
+	"github.com/greenroom-dev/greenroom/internal/golden"
 	"github.com/greenroom-dev/greenroom/internal/platform/kubernetes"
 )
 
 const example = "kustomize/example"
 
-func TestExample(t *testing.T) { hold(t, "testdata/example.yaml", build(t, example)) }
+func TestExample(t *testing.T) { golden.Check(t, "testdata/example.yaml", build(t, example)) }
 
 // What the component makes is what the operator wants: nothing shortens the
 // rollback window, and every pod can find the stage.
@@ -89,7 +90,7 @@ func TestServiceWithPrefix(t *testing.T) {
 	if err := files.WriteFile("/kustomize/eu/kustomization.yaml", []byte("namePrefix: eu-\nresources: [../example/web]\n")); err != nil {
 		t.Fatal(err)
 	}
-	hold(t, "testdata/prefixed.yaml", buildIn(t, files, "/kustomize/eu"))
+	golden.Check(t, "testdata/prefixed.yaml", buildIn(t, files, "/kustomize/eu"))
 }
 
 // A service that does not have what the component fills in is refused, not

@@ -1,13 +1,11 @@
 package adopt_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -15,9 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/greenroom-dev/greenroom/internal/adopt"
+	"github.com/greenroom-dev/greenroom/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // found reads what a cluster has from a file: the first Deployment, and all else.
 func found(t *testing.T, file string) adopt.Found {
@@ -78,19 +75,7 @@ func TestGolden(t *testing.T) {
 			if err := adopt.Write(&b, found(t, file)); err != nil {
 				t.Fatal(err)
 			}
-			golden := strings.TrimSuffix(file, ".in.yaml") + ".golden.yaml"
-			if *update {
-				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), b.String()); diff != "" {
-				t.Errorf("-%s +printed\n%s", golden, diff)
-			}
+			golden.Check(t, strings.TrimSuffix(file, ".in.yaml")+".golden.yaml", b.String())
 		})
 	}
 }

@@ -1,18 +1,13 @@
 package cli
 
 import (
-	"bytes"
-	"flag"
 	"net/http"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/command"
 )
-
-var update = flag.Bool("update", false, "write the files that tests compare with")
 
 // The test binary plays greenroom itself, and a service.
 func TestMain(m *testing.M) {
@@ -29,22 +24,4 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
-}
-
-// golden compares with a file of testdata, or writes it with -update.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (go test -update writes it); got:\n%s\nwant:\n%s", file, got, want)
-	}
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/internal/command"
 	"github.com/greenroom-dev/greenroom/internal/command/commandtest"
+	"github.com/greenroom-dev/greenroom/internal/golden"
 )
 
 const referenceHead = `<!-- Generated from the commands by go generate ./internal/cli; change them instead. -->
@@ -66,19 +66,7 @@ func TestReferenceUpToDate(t *testing.T) {
 	root := a.root()
 	root.InitDefaultCompletionCmd()
 	got := append([]byte(referenceHead), commandtest.Reference(root, "completion")...)
-	file := filepath.Join("..", "..", "docs", "cli.md")
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("docs/cli.md is not what the commands say; run go generate ./internal/cli")
-	}
+	golden.Check(t, filepath.Join("..", "..", "docs", "cli.md"), got)
 }
 
 // TestHelp holds every command's help to the words that it is meant to have.
@@ -102,7 +90,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	walk(root)
-	golden(t, "help.txt", b.Bytes())
+	golden.Check(t, filepath.Join("testdata", "help.txt"), b.Bytes())
 	for line := range strings.Lines(b.String()) {
 		if strings.HasPrefix(line, "  -") || strings.HasPrefix(line, "      --") {
 			continue // pflag does not wrap

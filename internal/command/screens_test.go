@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/golden"
 )
 
 var (
@@ -199,7 +201,7 @@ func TestScreens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
 			show(screen{&b, 80})
-			golden(t, name+".txt", b.Bytes())
+			golden.Check(t, filepath.Join("testdata", name+".txt"), b.Bytes())
 		})
 	}
 }

@@ -1,20 +1,19 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/greenroom-dev/greenroom/client"
+	"github.com/greenroom-dev/greenroom/internal/golden"
 )
 
 // roles is the least role of every operation: what README and docs promise. An
@@ -121,19 +120,7 @@ func TestOpenAPIUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("..", "..", "api", "openapi.json")
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("api/openapi.json is not what the code says; run go generate ./internal/httpapi")
-	}
+	golden.Check(t, filepath.Join("..", "..", "api", "openapi.json"), got)
 }
 
 func TestWithoutToken(t *testing.T) {

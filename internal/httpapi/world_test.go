@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,8 +19,6 @@ import (
 
 	"github.com/greenroom-dev/greenroom/client"
 )
-
-var update = flag.Bool("update", false, "write the files that tests compare with")
 
 // world answers operations for tests in which only HTTP matters.
 type world struct {

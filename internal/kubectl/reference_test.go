@@ -2,16 +2,13 @@ package kubectl
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/greenroom-dev/greenroom/internal/command"
 	"github.com/greenroom-dev/greenroom/internal/command/commandtest"
+	"github.com/greenroom-dev/greenroom/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the files that tests compare with")
 
 const referenceHead = `<!-- Generated from the commands by go generate ./internal/kubectl; change them instead. -->
 # kubectl greenroom
@@ -41,17 +38,5 @@ func TestReferenceUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := append([]byte(referenceHead), out.Bytes()...)
-	file := filepath.Join("..", "..", "docs", "kubectl.md")
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("docs/kubectl.md is not what the commands say; run go generate ./internal/kubectl")
-	}
+	golden.Check(t, filepath.Join("..", "..", "docs", "kubectl.md"), got)
 }

@@ -1,39 +1,21 @@
 package rbac
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/greenroom-dev/greenroom/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the files that tests compare with")
-
-// hold compares a checked-in file with what it is generated from.
-func hold(t *testing.T, file, want string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(have) != want {
-		t.Errorf("%s is not what the table says: go generate ./internal/operator/rbac", file)
-	}
-}
 
 func TestManifestUpToDate(t *testing.T) {
 	want, err := Manifest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	hold(t, filepath.Join("..", "..", "..", "deploy", "kustomize", "operator", "rbac.yaml"), string(want))
+	golden.Check(t, filepath.Join("..", "..", "..", "deploy", "kustomize", "operator", "rbac.yaml"), string(want))
 }
 
 func TestReferenceUpToDate(t *testing.T) {
@@ -46,7 +28,7 @@ func TestReferenceUpToDate(t *testing.T) {
 	if !ok {
 		t.Fatalf("%s has no place for the table: it stands between\n%s%s", file, tableBegins, tableEnds)
 	}
-	hold(t, file, want)
+	golden.Check(t, file, want)
 }
 
 // What would give more than anybody asked for, or nothing at all.

@@ -3,9 +3,7 @@ package kubernetes
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,10 +20,9 @@ import (
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
+	"github.com/greenroom-dev/greenroom/internal/golden"
 	"github.com/greenroom-dev/greenroom/internal/release"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // cases are the states of a fleet whose objects are held to golden files.
 func cases() map[string]func(tester) *world {
@@ -189,7 +186,7 @@ func TestObjects(t *testing.T) {
 	for name, made := range cases() {
 		t.Run(name, func(t *testing.T) {
 			objects, conditions := Translate(made(t).in)
-			golden(t, name, render(t, objects, conditions))
+			golden.Check(t, filepath.Join("testdata", name+".yaml"), render(t, objects, conditions))
 		})
 	}
 }
@@ -228,27 +225,6 @@ func render(t testing.TB, o Objects, conditions []Condition) string {
 		fmt.Fprintf(&b, "---\n# %s (blocks promotion: %v)\n# %s\n", s.Type, s.Blocks, strings.ReplaceAll(s.Message, "\n", "\n# "))
 	}
 	return b.String()
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".yaml")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v; go test ./internal/platform/kubernetes -update writes it", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
 }
 
 func TestASwitchWritesTheSameEdges(t *testing.T) {

@@ -136,10 +136,10 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// noted are the annotations of a rollback by somebody.
+// noted are the annotations of a rollback by somebody: the same, however often.
 func noted(t *testing.T, who string) map[string]string {
 	t.Helper()
-	out, err := breakglass.Encode(breakglass.Note{Release: "r1", To: "baseline", Who: who, At: time.Now(), Why: "errors"})
+	out, err := breakglass.Encode(breakglass.Note{Release: "r1", To: "baseline", Who: who, At: time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC), Why: "errors"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,7 @@ type Engine struct {
 	key types.NamespacedName
 	log *slog.Logger
 
+	meters       fleetMetrics
 	controller   *controller.Controller[kubernetes.Value]
 	status       *status
 	applier      *applier
@@ -101,7 +102,7 @@ func (u *unusable) Error() string {
 // to be replaced by another.
 func StartEngine(ctx context.Context, d Deps, key types.NamespacedName, w *world, ended func()) (_ *Engine, err error) {
 	e := &Engine{
-		d: d, key: key, log: d.Log.With("fleet", key.String()), again: make(chan struct{}, 1), onEnd: ended,
+		d: d, key: key, log: d.Log.With("fleet", key.String()), meters: d.Metrics.of(key), again: make(chan struct{}, 1), onEnd: ended,
 		troubles: map[string]kubernetes.Condition{}, damagedNotes: map[string]string{},
 	}
 	e.world.Store(w)
@@ -128,7 +129,7 @@ func StartEngine(ctx context.Context, d Deps, key types.NamespacedName, w *world
 	e.cancel = cancel
 	e.jobs = e.newJobs(run)
 	e.controller, err = controller.New(controller.Options[kubernetes.Value]{
-		Store: e.status, Platform: platform{e}, Hops: hops{e: e, run: run}, Hooks: e.jobs, Metrics: d.Metrics.of(key),
+		Store: e.status, Platform: platform{e}, Hops: hops{e: e, run: run}, Hooks: e.jobs, Metrics: e.meters,
 		Log: e.log, Now: d.Now, Tick: time.Second, Fit: e.fit,
 	}, func(now time.Time) (kubernetes.Value, error) { return e.first(ctx, w, now) })
 	if err != nil {

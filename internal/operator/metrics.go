@@ -1,6 +1,8 @@
 package operator
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -22,10 +24,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		switches: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greenroom_switches_total",
 			Help: "Changes of what ordinary requests get: promote, rollback."}, []string{"namespace", "fleet", "kind"}),
 		arrival: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "greenroom_switch_arrival_seconds",
-			Help:    "From asking for a switch until every gateway's pod answered with it.",
+			Help:    "From a call that switched until every gateway's pod answered with it; switches that did not arrive are not in it.",
 			Buckets: []float64{.02, .05, .1, .2, .3, .5, 1, 2, 5, 10, 30}}, []string{"namespace", "fleet"}),
 		rounds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "greenroom_round_duration_seconds",
-			Help:    "One look at a fleet and all that followed from it.",
+			Help:    "One look at a fleet and all that followed from it, whatever came of it.",
 			Buckets: prometheus.ExponentialBuckets(.005, 2, 12)}, []string{"namespace", "fleet"}),
 	}
 	r.MustRegister(m.phase, m.switches, m.arrival, m.rounds)
@@ -54,4 +56,14 @@ func (m fleetMetrics) Switched(kind string) {
 
 func (m fleetMetrics) Forget(release string) {
 	m.phase.DeletePartialMatch(prometheus.Labels{"namespace": m.fleet.Namespace, "fleet": m.fleet.Name, "release": release})
+}
+
+// arrived says how long a switch took from the call until every gateway had it.
+func (m fleetMetrics) arrived(took time.Duration) {
+	m.arrival.WithLabelValues(m.fleet.Namespace, m.fleet.Name).Observe(took.Seconds())
+}
+
+// looked says how long a round took.
+func (m fleetMetrics) looked(took time.Duration) {
+	m.rounds.WithLabelValues(m.fleet.Namespace, m.fleet.Name).Observe(took.Seconds())
 }

@@ -108,7 +108,7 @@ func (e *Engine) switching(ctx context.Context, dryRun bool, do func() (api.Chan
 			gates, unknown = e.gates(ctx, e.world.Load().fleet)
 		}
 	}()
-	before := e.controller.Record().State.Default
+	before, asked := e.controller.Record().State.Default, e.d.Now()
 	if !dryRun {
 		defer e.way.take()()
 	}
@@ -127,6 +127,9 @@ func (e *Engine) switching(ctx context.Context, dryRun bool, do func() (api.Chan
 	}
 	if err := e.awaitGates(ctx, gates, now); err != nil {
 		return out, fmt.Errorf("the switch is made, and has not arrived everywhere: %w; look at istiod and these pods, greenroom goes on trying", err)
+	}
+	if now != before {
+		e.meters.arrived(e.d.Now().Sub(asked))
 	}
 	return out, nil
 }

@@ -24,6 +24,7 @@ func TestPromote(t *testing.T) {
 	tell(t, 1, []story{
 		{"a view that was built meanwhile", testBuiltMeanwhile}, {"before the first look", testFirstLook},
 		{"a gateway's pod that goes", testGateGoes}, {"beside an old log", testOldLog},
+		{"what is counted", testCounted},
 	})
 }
 
@@ -200,4 +201,48 @@ func testOldLog(t *testing.T, cluster *operatortest.Cluster) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// Each switch is counted once, with the time until it had arrived, and so is
+// each look at the fleet.
+func testCounted(t *testing.T, cluster *operatortest.Cluster) {
+	r := newRig(t, cluster, "api")
+	r.fleet("api")
+	r.serves("baseline")
+	r.release("r1", "2", "api")
+	r.phase("r1", "Previewing")
+	r.promoted("r1")
+	if out, err := r.api.Promote(t.Context(), "r1", api.Promote{}); err != nil || out.Changed {
+		t.Fatalf("promoted twice: %+v, %v", out, err)
+	}
+	if _, err := r.api.Rollback(t.Context(), "r1", api.Asked{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]uint64{"greenroom_switches_total": 2, "greenroom_switch_arrival_seconds": 2} {
+		if got := r.sum(name); got != want {
+			t.Errorf("%s is %d after %d switches", name, got, want)
+		}
+	}
+	if got := r.sum("greenroom_round_duration_seconds"); got == 0 {
+		t.Error("no look at the fleet was counted")
+	}
+}
+
+// sum is how much was counted by a metric, or how often it was measured.
+func (r *rig) sum(name string) uint64 {
+	r.t.Helper()
+	families, err := r.meters.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var sum uint64
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			sum += m.GetHistogram().GetSampleCount() + uint64(m.GetCounter().GetValue())
+		}
+	}
+	return sum
 }

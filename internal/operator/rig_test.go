@@ -43,8 +43,9 @@ type rig struct {
 	c       client.Client // as admin
 	ns      string
 	api     *api.Client
-	url     string // of the operator's API
-	stop    func() // the operator
+	url     string               // of the operator's API
+	stop    func()               // the operator
+	meters  *prometheus.Registry // of the operator that runs, or ran last
 	gateway *httptest.Server
 	hidden  atomic.Value // a path that the gateway does not answer
 }
@@ -112,9 +113,10 @@ func (r *rig) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	addr := freeAddr(r.t)
+	r.meters = prometheus.NewRegistry()
 	o := operator.Options{
 		Config: r.config, Namespace: r.ns, Version: "test", Log: slog.New(slog.NewTextHandler(testLog{r.t}, nil)),
-		APIAddr: addr, NoElection: true, Meters: prometheus.NewRegistry(),
+		APIAddr: addr, NoElection: true, Meters: r.meters,
 	}
 	go func() { done <- operator.Run(ctx, o) }()
 	stopped := false

@@ -32,7 +32,9 @@ func (e *Engine) rounds(ctx context.Context) {
 		case <-timer.C:
 		}
 		e.way.await(ctx)
+		began := e.d.Now()
 		err := e.round(ctx)
+		e.meters.looked(e.d.Now().Sub(began))
 		wait := e.applier.rest(resync)
 		switch {
 		case ctx.Err() != nil:

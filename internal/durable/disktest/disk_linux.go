@@ -23,7 +23,7 @@ func Mount(t testing.TB, folder string, bytes int) *Disk {
 		t.Fatal(err)
 	}
 	err := syscall.Mount("greenroom-test", folder, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", bytes))
-	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+	if os.Getenv("CI") != "true" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)) {
 		t.Skipf("a disk of its own takes root: mount %s: %v", folder, err)
 	}
 	if err != nil {

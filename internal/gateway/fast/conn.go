@@ -442,9 +442,14 @@ func (c *conn) linger() {
 	if closeWrite(c.nc) != nil {
 		return
 	}
-	c.nc.SetReadDeadline(time.Now().Add(lingering))
+	lingerOn(c.nc, c.in)
+}
+
+// lingerOn reads on without a use.
+func lingerOn(c net.Conn, room []byte) {
+	c.SetReadDeadline(time.Now().Add(lingering))
 	for {
-		if _, err := c.nc.Read(c.in); err != nil {
+		if _, err := c.Read(room); err != nil {
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package fast
 import (
 	"context"
 	"net"
+	"sync/atomic"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway/http1"
 )
@@ -26,6 +27,7 @@ type guard struct {
 	left    int64 // of a body with a length
 	chunks  http1.Chunks
 	request http1.Request
+	within  atomic.Bool // a body that has begun is not whole: its client may be sending it
 }
 
 // badHead is no request, and long enough not to be waited on for more.
@@ -45,8 +47,30 @@ func (g *guard) NetConn() net.Conn { return g.Conn }
 // CloseWrite closes the sending half, for upgraded connections.
 func (g *guard) CloseWrite() error { return closeWrite(g.Conn) }
 
+// Close closes the connection, such that what was written arrives. net/http
+// closes it at once behind an answer that began before its request had ended;
+// what that client still sends would reset it.
+func (g *guard) Close() error {
+	if !g.within.Load() || closeWrite(g.Conn) != nil {
+		return g.Conn.Close()
+	}
+	go func() {
+		defer g.Conn.Close()
+		lingerOn(g.Conn, make([]byte, guardRoom))
+	}()
+	return nil
+}
+
 // Read reads what may be read.
 func (g *guard) Read(p []byte) (int, error) {
+	n, err := g.read(p)
+	if within := g.left > 0 || g.chunked; within != g.within.Load() {
+		g.within.Store(within)
+	}
+	return n, err
+}
+
+func (g *guard) read(p []byte) (int, error) {
 	for len(p) > 0 {
 		if g.open {
 			g.ok = len(g.buf)

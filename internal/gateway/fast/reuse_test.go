@@ -119,6 +119,30 @@ func TestAnswerBeforeTheRequestHasEndedIsTheLast(t *testing.T) {
 	}
 }
 
+// Who still sends when the last answer is there is not reset while it does:
+// many clients would report that rather than the answer.
+func TestLastAnswerIsNotReset(t *testing.T) {
+	addr := connections(t, early("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"))
+	sends := func(t *testing.T, f *gatewaytest.Fleet) error {
+		client, r := dial(t, f)
+		defer client.Close()
+		io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc")
+		if all, err := io.ReadAll(r); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 413 ") {
+			t.Fatalf("%q, %v", all, err)
+		}
+		for range 10 {
+			if _, err := io.WriteString(client, strings.Repeat("x", 1000)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	overBoth(t, edge.Options{}, addr, func(t *testing.T, f *gatewaytest.Fleet) {
+		// The connection does not wait for ever, and a busy machine may be slower.
+		eventually(t, "a client sends on behind its answer", func() bool { return sends(t, f) == nil })
+	})
+}
+
 // A client hears at once that its answer broke off, whatever it has still to
 // send.
 func TestAnswerThatBreaksOffBeforeTheRequestHasEnded(t *testing.T) {

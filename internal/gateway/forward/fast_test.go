@@ -29,9 +29,9 @@ func overFast() bool { return gatewaytest.Path() == fleet.HTTP1Fast }
 // stamp is that of the one view that the fast path forwards under.
 const stamp = "r1"
 
-// serveFast has the fast path serve l. What it does not know comes out of the
-// listener that is returned.
-func (g *gateway) serveFast(t *testing.T, l net.Listener) net.Listener {
+// serve has the server that stands before net/http serve l. What is not for the
+// fast path comes out of the listener that is returned.
+func (g *gateway) serve(t *testing.T, l net.Listener) net.Listener {
 	t.Helper()
 	id := g.pool.Service() + "@" + g.pool.Version()
 	views := []route.View{{Stamp: stamp, Versions: map[string]string{g.pool.Service(): id}}}
@@ -55,7 +55,7 @@ func (g *gateway) serveFast(t *testing.T, l net.Listener) net.Listener {
 // site lets everything in, and all of it to the pool.
 type site struct{ *gateway }
 
-func (s site) Fast() bool { return true }
+func (s site) Fast() bool { return overFast() }
 
 func (s site) Session(net.Conn, bool) fast.Session { return &session{gateway: s.gateway} }
 

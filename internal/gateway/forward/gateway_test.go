@@ -18,10 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/greenroom-dev/greenroom/internal/fleet"
 	pipeline "github.com/greenroom-dev/greenroom/internal/gateway"
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
-	"github.com/greenroom-dev/greenroom/internal/gateway/gatewaytest"
 )
 
 // patience is how long tests wait for what must happen, on a machine that does
@@ -83,10 +81,7 @@ func startPatient(t *testing.T, pool *forward.Pool, grace time.Duration, change 
 	}
 	plain, secure := listen(t), listen(t)
 	g.addr, g.tlsAddr = plain.Addr().String(), secure.Addr().String()
-	if gatewaytest.Path() == fleet.HTTP1Fast {
-		plain = g.serveFast(t, plain)
-	}
-	go server.Serve(plain)
+	go server.Serve(g.serve(t, plain))
 	go server.ServeTLS(secure, "", "")
 	t.Cleanup(func() { server.Close() })
 	return g

@@ -6,6 +6,7 @@ import (
 	"net/textproto"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway"
@@ -30,11 +31,24 @@ func reason(status int) string {
 	return "status code " + strconv.Itoa(status)
 }
 
+// dateLine is the Date field of a second.
+type dateLine struct {
+	second int64
+	line   []byte
+}
+
+// lastDate is the one that was needed last. Writing one takes longer than
+// anything else that is done to an answer's head.
+var lastDate atomic.Pointer[dateLine]
+
 // appendDate appends a Date field.
 func appendDate(b []byte, now time.Time) []byte {
-	b = append(b, "Date: "...)
-	b = now.UTC().AppendFormat(b, http.TimeFormat)
-	return append(b, '\r', '\n')
+	d := lastDate.Load()
+	if second := now.Unix(); d == nil || d.second != second {
+		d = &dateLine{second, now.UTC().AppendFormat([]byte("Date: "), http.TimeFormat+"\r\n")}
+		lastDate.Store(d)
+	}
+	return append(b, d.line...)
 }
 
 // answer writes the final answer, whose head is there, to the client.

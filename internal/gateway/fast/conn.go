@@ -15,6 +15,7 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/gateway"
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
 	"github.com/greenroom-dev/greenroom/internal/gateway/http1"
+	"github.com/greenroom-dev/greenroom/internal/gateway/socket"
 )
 
 // Sizes of buffers, in bytes.
@@ -31,14 +32,15 @@ const (
 type conn struct {
 	server  *Server
 	site    Site
-	nc      net.Conn
+	nc      socket.Conn
 	https   bool
 	session Session
 
-	in    []byte // in[r:w] came and is not dealt with; nil between requests
-	r, w  int
-	room  *[inRoom]byte // beneath in, as a rule; nil between requests
-	idler idler
+	in   []byte // in[r:w] came and is not dealt with; nil between requests
+	r, w int
+	room *[inRoom]byte // beneath in, as a rule; nil between requests
+	take func() []byte // takeRoom
+	give func()        // giveRoom
 
 	req    http1.Request
 	head   int // length of the request's head, which is in before r until it is dealt with
@@ -63,12 +65,15 @@ type conn struct {
 }
 
 func newConn(s *Server, site Site, c net.Conn) *conn {
-	return &conn{server: s, site: site, nc: c}
+	one := &conn{server: s, site: site}
+	one.nc.Open(c)
+	one.take, one.give = one.takeRoom, one.giveRoom
+	return one
 }
 
 // handshake is false for a connection that is over or handed over.
 func (c *conn) handshake(config *tls.Config) bool {
-	raw := c.nc
+	raw := c.nc.Conn
 	secure := tls.Server(c.server.options.Wrap(raw), config)
 	if d := c.server.options.HeaderTimeout; d > 0 {
 		raw.SetDeadline(time.Now().Add(d))
@@ -87,7 +92,8 @@ func (c *conn) handshake(config *tls.Config) bool {
 		return false
 	}
 	c.mu.Lock()
-	c.nc, c.https = secure, true
+	c.nc.Open(secure)
+	c.https = true
 	c.mu.Unlock()
 	return true
 }
@@ -104,8 +110,7 @@ func (c *conn) serve() {
 			}
 		}
 	}()
-	c.session = c.site.Session(c.nc, c.https)
-	c.idler.begin(c)
+	c.session = c.site.Session(c.nc.Conn, c.https)
 	for {
 		switch head, next := c.readHead(); next {
 		case gone:
@@ -177,7 +182,7 @@ func (c *conn) readMore(idle bool, bounded *bool) error {
 		if c.server.draining.Load() {
 			return net.ErrClosed
 		}
-		n, err := c.readFirst()
+		n, err := c.nc.ReadWith(c.take, c.give)
 		c.w = n
 		return none(n, err)
 	}
@@ -200,11 +205,12 @@ func none(n int, err error) error {
 }
 
 // takeRoom has in be a buffer.
-func (c *conn) takeRoom() {
+func (c *conn) takeRoom() []byte {
 	if c.in == nil {
 		c.room = ins.Get().(*[inRoom]byte)
 		c.in = c.room[:]
 	}
+	return c.in
 }
 
 // giveRoom gives the buffer back, of which everything is dealt with.
@@ -272,7 +278,7 @@ func (c *conn) handOver() {
 	c.nc.SetReadDeadline(time.Time{})
 	c.nc.SetWriteDeadline(time.Time{})
 	prefix := append([]byte(nil), c.in[c.r:c.w]...)
-	nc := c.nc
+	nc := c.nc.Conn
 	if !c.https {
 		nc = c.server.options.Wrap(nc)
 	}
@@ -439,10 +445,10 @@ func (c *conn) linger() {
 	if c.up.complete() && c.r == c.w && c.watch.err == nil {
 		return
 	}
-	if closeWrite(c.nc) != nil {
+	if closeWrite(c.nc.Conn) != nil {
 		return
 	}
-	lingerOn(c.nc, c.in)
+	lingerOn(c.nc.Conn, c.in)
 }
 
 // lingerOn reads on without a use.

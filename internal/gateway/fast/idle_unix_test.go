@@ -29,24 +29,23 @@ func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	c := &conn{nc: server}
-	c.idler.begin(c)
+	c := newConn(nil, nil, server)
 	_ = server.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	if n, err := c.readFirst(); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.in != nil || c.room != nil {
+	if n, err := c.nc.ReadWith(c.take, c.give); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.in != nil || c.room != nil {
 		t.Fatalf("%d, %v, with %d bytes of room", n, err, len(c.in))
 	}
 	_ = server.SetReadDeadline(time.Now().Add(10 * time.Second))
 	for range 2000 {
 		go io.WriteString(client, "ping")
 		for got := 0; got < 4; {
-			n, err := c.readFirst()
+			n, err := c.nc.ReadWith(c.take, c.give)
 			if got += n; err != nil || n == 0 || len(c.in) != inRoom || "ping"[got-n:got] != string(c.in[:n]) {
 				t.Fatalf("%d, %v, %q", n, err, c.in[:n])
 			}
 		}
 	}
 	client.Close()
-	if n, err := c.readFirst(); n != 0 || err != io.EOF || c.in != nil {
+	if n, err := c.nc.ReadWith(c.take, c.give); n != 0 || err != io.EOF || c.in != nil {
 		t.Fatalf("%d, %v, with %d bytes of room", n, err, len(c.in))
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
 	"github.com/greenroom-dev/greenroom/internal/gateway/http1"
+	"github.com/greenroom-dev/greenroom/internal/gateway/socket"
 )
 
 // send sends the request and reads up to the answer's head, at as many
@@ -44,7 +45,7 @@ func (c *conn) send(pool *forward.Pool) (err error) {
 		}
 		lane := c.lane
 		n, err := c.ask(replayable)
-		if err == forward.ErrSpoilt {
+		if err == socket.ErrSpoilt {
 			c.drop()
 			if stale++; stale > maxStale {
 				return io.ErrUnexpectedEOF
@@ -72,13 +73,13 @@ func (c *conn) send(pool *forward.Pool) (err error) {
 }
 
 // ask writes what was composed to the lane, and may read the beginning of the
-// answer. It returns how much was written. The error is forward.ErrSpoilt for a
+// answer. It returns how much was written. The error is socket.ErrSpoilt for a
 // lane that must not be used.
 func (c *conn) ask(replayable bool) (wrote int, err error) {
 	x, lane := &c.x, c.lane
 	if c.up.pending() {
 		if lane.Used && lane.Spoilt() {
-			return 0, forward.ErrSpoilt
+			return 0, socket.ErrSpoilt
 		}
 		if wrote, err = lane.Write(x.out); err == nil {
 			c.startUpload(lane)
@@ -99,7 +100,7 @@ func (c *conn) ask(replayable bool) (wrote int, err error) {
 			}
 		}
 		switch {
-		case err == forward.ErrSpoilt:
+		case err == socket.ErrSpoilt:
 			return 0, err
 		case wrote == len(x.out):
 			_, err = c.took(n, err)

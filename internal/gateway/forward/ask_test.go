@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
+	"github.com/greenroom-dev/greenroom/internal/gateway/socket"
 )
 
 // lane returns a Lane, and the instance's end of it.
@@ -74,7 +75,7 @@ func TestAskLooksBefore(t *testing.T) {
 			}
 			spoil(end)
 			eventually(t, "the lane is spoilt", l.Spoilt)
-			if wrote, n, err := l.Ask([]byte("ping"), make([]byte, 100)); err != forward.ErrSpoilt || wrote != 0 || n != 0 {
+			if wrote, n, err := l.Ask([]byte("ping"), make([]byte, 100)); err != socket.ErrSpoilt || wrote != 0 || n != 0 {
 				t.Errorf("%d written, %d read, %v", wrote, n, err)
 			}
 			l.Close()

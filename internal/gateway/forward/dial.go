@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/socket"
 )
 
 // dialError marks a failure to connect: nothing was sent, another instance may
@@ -118,7 +120,7 @@ const verdict = time.Second
 // that answer rather than give up on the failed write. Reading ends by itself on
 // a connection whose writing failed; verdict is for when it does not.
 func (c *conn) Write(b []byte) (int, error) {
-	if c.look.Swap(false) && peerClosed(c.Conn) {
+	if c.look.Swap(false) && socket.Closed(c.Conn) {
 		return 0, errStale
 	}
 	n, err := c.Conn.Write(b)

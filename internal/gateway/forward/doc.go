@@ -3,7 +3,7 @@
 // towards instances, the choice among them, what is retried, streaming,
 // trailers, informational answers, upgrades and the polite end of streams. It
 // knows nothing of views, stamps, passes or logs: the pipeline around it
-// decides what a request means, and this package imports nothing of ours.
+// decides what a request means, and this package imports nothing of ours but socket.
 //
 // A reader starts at [Forwarder.Forward].
 //

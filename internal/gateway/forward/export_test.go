@@ -15,9 +15,6 @@ const (
 // CloseFrame is what a WebSocket is told at its end.
 var CloseFrame = closeFrame
 
-// PeerClosed reports whether the other side has closed a connection.
-var PeerClosed = peerClosed
-
 // Dial changes what a Forwarder's connections to a pool's first instance are
 // made of.
 func Dial(p *Pool, of func(net.Conn) net.Conn) {

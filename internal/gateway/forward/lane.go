@@ -2,22 +2,21 @@ package forward
 
 import (
 	"context"
-	"errors"
-	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/greenroom-dev/greenroom/internal/gateway/socket"
 )
 
 // Lane is a connection to an instance that carries one HTTP/1.1 exchange at a
 // time, written and read by whoever took it: the other way to an instance,
 // beside a Forwarder's. One goroutine owns a Lane that is taken.
 type Lane struct {
-	net.Conn
+	socket.Conn
 	Used bool      // it carried an exchange before
 	Wake time.Time // when the read deadline that is set wakes a reader; zero: none is set
 
 	idleSince time.Time
-	ask       ask
 	spent     bool // it did not take what was written to it
 }
 
@@ -29,14 +28,16 @@ func (l *Lane) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// ErrSpoilt is returned by Lane.Ask of a Lane that must not be used again.
-var ErrSpoilt = errors.New("the instance had closed the idle connection, or had sent what nobody asked for")
+// Ask is socket.Conn's: a Lane that was used before is looked at, and one that
+// takes no more is not kept.
+func (l *Lane) Ask(out, in []byte) (wrote, n int, err error) {
+	wrote, n, refused, err := l.Conn.Ask(out, in, l.Used)
+	l.spent = l.spent || refused
+	return wrote, n, err
+}
 
-// Spoilt reports whether an idle Lane must not be used again: the instance has
-// closed it, or has sent what nobody asked for, such as a body behind an answer
-// that has none, which the next reader would take for its own answer. It does
-// not wait.
-func (l *Lane) Spoilt() bool { return peerSpoke(l.Conn) }
+// Spoilt reports whether an idle Lane must not be used again.
+func (l *Lane) Spoilt() bool { return socket.Spoilt(l.Conn.Conn) }
 
 // Turn is one request's hold on an instance, from Pool.Turn to Release.
 type Turn struct{ instance *instance }
@@ -84,8 +85,8 @@ func (t Turn) Dial(ctx context.Context) (*Lane, error) {
 	if err != nil {
 		return nil, dialError{err}
 	}
-	l := &Lane{Conn: raw}
-	l.ask.begin(l)
+	l := new(Lane)
+	l.Open(raw)
 	return l, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/greenroom-dev/greenroom/internal/gateway/forward"
+	"github.com/greenroom-dev/greenroom/internal/gateway/socket"
 )
 
 // lateConn is a connection of a busy machine: its reader learns of the end only
@@ -77,7 +78,7 @@ func TestServiceClosesIdleConnection(t *testing.T) {
 				continue // it looks at a connection itself
 			}
 			c := receive(t, dialed)
-			eventually(t, "the connection ended", func() bool { return forward.PeerClosed(c) })
+			eventually(t, "the connection ended", func() bool { return socket.Closed(c) })
 		}
 	}
 	if n := requests.Load(); n != 4 {

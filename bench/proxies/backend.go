@@ -173,6 +173,10 @@ func serveHop(args []string) error {
 	address, next := "127.0.0.1:"+os.Getenv("PORT"), os.Getenv("GREENROOM_URL_FIRST")+"/leaf"
 	if len(args) == 2 {
 		address, next = args[0], args[1]
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(0)
+		}()
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 	return http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

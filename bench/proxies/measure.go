@@ -62,7 +62,7 @@ func (b *bench) serve() error {
 		return err
 	}
 	b.backends = append(b.backends, backend)
-	hop, err := start(b.dir, "hop", otherCore, []string{"GOMAXPROCS=1"}, b.self, roleHop, b.at.Hop, "http://"+b.at.Listen+"/leaf")
+	hop, err := startApart(b.dir, "hop", otherCore, []string{"GOMAXPROCS=1"}, b.self, roleHop, b.at.Hop, "http://"+b.at.Listen+"/leaf")
 	if err != nil {
 		return err
 	}

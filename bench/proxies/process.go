@@ -40,7 +40,22 @@ type process struct {
 
 // start runs a command on one core, its output in dir.
 func start(dir, name string, core int, env []string, args ...string) (*process, error) {
+	return launch(exec.Command(args[0], args[1:]...), dir, name, core, env)
+}
+
+// startApart starts a command in a session of its own, as greenroom does its
+// services: the kernel may share processor time out by session. What Control-C
+// does not reach there has a standard input that ends with this program.
+func startApart(dir, name string, core int, env []string, args ...string) (*process, error) {
 	cmd := exec.Command(args[0], args[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if _, err := cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	return launch(cmd, dir, name, core, env)
+}
+
+func launch(cmd *exec.Cmd, dir, name string, core int, env []string) (*process, error) {
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Dir = dir
 	p := &process{name: name, cmd: cmd, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}

@@ -22,13 +22,18 @@ type peer struct {
 	https bool       // it spoke TLS to us
 }
 
+// peerOf is the peer at an address and port.
 func peerOf(remote string, https bool) peer {
-	p := peer{https: https}
-	if at, err := netip.ParseAddrPort(remote); err == nil {
-		p.addr = at.Addr().Unmap()
-		p.text = p.addr.String()
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return peer{https: https}
 	}
-	return p
+	return peerAt(at.Addr(), https)
+}
+
+func peerAt(addr netip.Addr, https bool) peer {
+	addr = addr.Unmap()
+	return peer{addr: addr, text: addr.String(), https: https}
 }
 
 // origin is where a request comes from.

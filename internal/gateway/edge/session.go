@@ -17,7 +17,13 @@ func (h *Handler) Fast() bool {
 
 // Session begins deciding about the requests of a connection.
 func (h *Handler) Session(c net.Conn, https bool) fast.Session {
-	return &session{handler: h, peer: peerOf(c.RemoteAddr().String(), https)}
+	s := &session{handler: h}
+	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		s.peer = peerAt(tcp.AddrPort().Addr(), https)
+	} else {
+		s.peer = peerOf(c.RemoteAddr().String(), https)
+	}
+	return s
 }
 
 // session is a connection that the fast path serves.

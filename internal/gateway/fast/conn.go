@@ -111,20 +111,25 @@ func (c *conn) serve() {
 		}
 	}()
 	c.session = c.site.Session(c.nc.Conn, c.https)
-	for {
-		switch head, next := c.readHead(); next {
-		case gone:
-			c.nc.Close()
-			return
-		case ready:
-			if c.request(head) {
-				continue
-			}
-			return
-		}
-		c.handOver()
-		return
+	for c.more() {
 	}
+	if c.room != nil {
+		c.giveRoom() // nobody reads into it any more
+	}
+}
+
+// more serves one request. It is false when the connection is not ours any
+// more.
+func (c *conn) more() bool {
+	switch head, next := c.readHead(); next {
+	case ready:
+		return c.request(head)
+	case gone:
+		c.nc.Close()
+	default:
+		c.handOver()
+	}
+	return false
 }
 
 // next is what a connection is ready for.

@@ -21,7 +21,7 @@ func list(t *testing.T, args ...string) []string {
 
 // The pure cores are shared by both engines and must stay free of them.
 func TestCoresImportNothingOfOurs(t *testing.T) {
-	for _, core := range []string{"release", "route", "fleet", "durable", "process", "breakglass", "notify", "gateway/field"} {
+	for _, core := range []string{"release", "route", "fleet", "durable", "process", "breakglass", "notify", "gateway/field", "gateway/socket"} {
 		path := module + "/internal/" + core
 		for _, dep := range list(t, "-deps", path) {
 			if dep != path && strings.HasPrefix(dep, module) || strings.HasPrefix(dep, "k8s.io/") {
@@ -31,12 +31,15 @@ func TestCoresImportNothingOfOurs(t *testing.T) {
 	}
 }
 
-// What reads messages knows nothing of what they are for.
-func TestGrammarImportsNoGateway(t *testing.T) {
-	path := module + "/internal/gateway/http1"
-	for _, dep := range list(t, "-deps", path) {
-		if strings.HasPrefix(dep, module) && dep != path && dep != module+"/internal/gateway/field" {
-			t.Errorf("gateway/http1 imports %s", dep)
+// What reads messages, and what carries them, knows nothing of what they are
+// for.
+func TestCarriersImportNoGateway(t *testing.T) {
+	for carrier, but := range map[string]string{"http1": "field", "forward": "socket"} {
+		path := module + "/internal/gateway/" + carrier
+		for _, dep := range list(t, "-deps", path) {
+			if strings.HasPrefix(dep, module) && dep != path && dep != module+"/internal/gateway/"+but {
+				t.Errorf("gateway/%s imports %s", carrier, dep)
+			}
 		}
 	}
 }

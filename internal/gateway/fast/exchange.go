@@ -63,6 +63,9 @@ func (c *conn) exchange() (forward.Result, error) {
 		x.stop()
 	}
 	c.finish(err)
+	if c.up.fault != nil {
+		panic(c.up.fault)
+	}
 	x.res.Received = c.up.received
 	if err != nil {
 		x.last = nil

@@ -1,9 +1,11 @@
 package fast
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +29,7 @@ type upload struct {
 
 	running bool
 	done    chan struct{}
+	fault   any         // what sending it panicked with, once done; nil: nothing
 	whole   atomic.Bool // all of it was read, if running
 	free    atomic.Bool // the answer has begun: it may take its time
 	over    atomic.Bool // it is to end
@@ -92,11 +95,20 @@ func (c *conn) startUpload(lane *forward.Lane) {
 	c.x.shared = true
 	go func() {
 		defer close(u.done)
+		defer func() {
+			if p := recover(); p != nil { // it would end the process here
+				u.fault = fmt.Sprintf("%v, met at:\n%s", p, debug.Stack())
+				c.interrupt(errFault)
+			}
+		}()
 		if err := c.sendBody(lane); err != nil {
 			c.interrupt(err)
 		}
 	}()
 }
+
+// errFault ends an exchange of which the body met a fault of ours.
+var errFault = errors.New("a fault of greenroom's")
 
 // sendBody sends the body from in until it ends, cannot be read, or is not
 // taken any more, which is no error: the service may have answered.

@@ -2,8 +2,10 @@ package forward
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +47,7 @@ type body struct {
 	base    int64     // offset of held in the body
 	end     error     // what the body ended with
 	reading bool      // read runs
+	fault   any       // what read panicked with; nil: nothing
 	over    bool      // nobody may read any more
 	replays int
 }
@@ -125,11 +128,12 @@ func (b *body) interrupt() {
 func (b *body) read() {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
-	n, err := b.request.Body.Read(buf[:])
+	n, fault, err := b.readOnce(buf[:])
 	b.received.Add(int64(n))
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.fault = fault
 	b.held = append(b.held, buf[:n]...)
 	if b.base+int64(len(b.held)) > maxKept {
 		b.keep.Store(false)
@@ -140,6 +144,30 @@ func (b *body) read() {
 	}
 	b.reading = false
 	b.change.Broadcast()
+}
+
+// readOnce makes an error of a panic, which would end the process here.
+func (b *body) readOnce(p []byte) (n int, fault any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			n, fault, err = 0, fmt.Sprintf("%v, met at:\n%s", p, debug.Stack()), errFault
+		}
+	}()
+	n, err = b.request.Body.Read(p)
+	return n, nil, err
+}
+
+// check panics with what reading has panicked with.
+func (b *body) check() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	fault := b.fault
+	b.mu.Unlock()
+	if fault != nil {
+		panic(fault)
+	}
 }
 
 // bodyReader is the body as one try sends it.

@@ -75,7 +75,11 @@ func (s *session) Decide() (fast.Way, pipeline.Call, *pipeline.Problem) {
 
 func (s *session) Refused(*pipeline.Problem) {}
 
-func (s *session) Trailers(field.Header) {}
+func (s *session) Trailers(field.Header) {
+	if s.bodies != nil {
+		s.bodies()
+	}
+}
 
 // side does what an Exchange wants done with headers.
 type side struct{ x forward.Exchange }

@@ -139,6 +139,7 @@ func (e *exchange) run() error {
 		}
 	}()
 	infos.done()
+	body.check()
 	e.enableDuplex()
 	if err != nil {
 		return err

@@ -43,6 +43,7 @@ type gateway struct {
 
 	change func(*http.Request, *forward.Exchange)
 	core   *pipeline.Gateway // of the fast path; nil without
+	bodies func()            // called before a body's trailers are read; nil: nothing is
 }
 
 // startGateway starts one; change, if not nil, fills in what each exchange is
@@ -58,6 +59,9 @@ func startPatient(t *testing.T, pool *forward.Pool, grace time.Duration, change 
 	g := &gateway{pool: pool, outcomes: make(chan outcome, 4096), change: change}
 	f := forward.New(forward.Options{CloseGrace: grace})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.bodies != nil {
+			r.Body = &endedBody{r.Body, g.bodies}
+		}
 		res, err := f.Forward(w, r, g.exchange(r))
 		g.ended(res, err)
 		switch {
@@ -85,6 +89,20 @@ func startPatient(t *testing.T, pool *forward.Pool, grace time.Duration, change 
 	go server.ServeTLS(secure, "", "")
 	t.Cleanup(func() { server.Close() })
 	return g
+}
+
+// endedBody tells of its end.
+type endedBody struct {
+	io.ReadCloser
+	tell func()
+}
+
+func (b *endedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.tell()
+	}
+	return n, err
 }
 
 // exchange is what one request is forwarded with.

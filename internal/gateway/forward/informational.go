@@ -29,7 +29,8 @@ func (i *informational) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: i.got})
 }
 
-// errFault ends an exchange of which an informational answer met a fault of ours.
+// errFault ends an exchange of which an informational answer, or the body, met a
+// fault of ours.
 var errFault = errors.New("a fault of greenroom's")
 
 // got writes one answer. 100 is left out: the server says it by itself once

@@ -240,3 +240,32 @@ func TestPanicCountsNoMore(t *testing.T) {
 		})
 	}
 }
+
+// TestPanicWhileABodyIsSent: a fault of ours at a body's end ends its connection,
+// and not the process, though another goroutine meets it than the request's.
+func TestPanicWhileABodyIsSent(t *testing.T) {
+	checkLeaks(t)
+	came := make(chan struct{}, 1)
+	instance := startRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
+		if req, err := http.ReadRequest(r); err == nil && req.Method == "POST" {
+			_, _ = io.ReadFull(req.Body, make([]byte, 3))
+			came <- struct{}{}
+			_, _ = io.Copy(io.Discard, req.Body)
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+	})
+	g := startGateway(t, newPool(t, forward.HTTP, instance), nil)
+	g.bodies = func() { panic("a fault") }
+	c, r := dialRaw(t, g.addr)
+	say(t, c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+	receive(t, came)
+	say(t, c, "0\r\nX-Sum: 1\r\n\r\n")
+	if b, err := io.ReadAll(r); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the client got %q, %v", b, err)
+	}
+	eventually(t, "the instance is not busy", func() bool { return !g.pool.Busy(instance.ID) && g.pool.InFlight() == 0 })
+	if got := get(t, g, "/"); got != "ok" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -45,3 +45,22 @@ func TestLeastLoadedOfTwo(t *testing.T) {
 		t.Error("there is none left")
 	}
 }
+
+// TestRetiredInstanceIsNotAcquired: between a look at the set and the count on
+// one of it, that one may have been removed.
+func TestRetiredInstanceIsNotAcquired(t *testing.T) {
+	gone, stays := newInstance(Instance{ID: "a"}, HTTP), newInstance(Instance{ID: "b"}, HTTP)
+	p := NewPool("web", "1", HTTP)
+	p.current.Store(&[]*instance{gone, stays})
+	gone.retire()
+	for range 20 {
+		i := p.acquire(nil)
+		if i != stays {
+			t.Fatalf("acquired %s", i.ID)
+		}
+		i.release() // or the one that is gone were the less loaded one for good
+	}
+	if n := gone.load.Load(); n != 0 {
+		t.Errorf("%d requests are counted on the one that is gone", n)
+	}
+}

@@ -243,8 +243,7 @@ func (c *conn) makeRoom() {
 func (c *conn) await(d time.Duration, now time.Time) {
 	if d <= 0 {
 		if !c.readUntil.IsZero() {
-			c.readUntil = time.Time{}
-			c.nc.SetReadDeadline(c.readUntil)
+			c.unbound()
 		}
 		return
 	}
@@ -254,6 +253,14 @@ func (c *conn) await(d time.Duration, now time.Time) {
 		return
 	}
 	c.readUntil = now.Add(d)
+	c.nc.SetReadDeadline(c.readUntil)
+}
+
+// unbound lets the next reads from the client take their time. Whoever sets
+// another deadline than await must forget readUntil, or await would take that
+// for set.
+func (c *conn) unbound() {
+	c.readUntil = time.Time{}
 	c.nc.SetReadDeadline(c.readUntil)
 }
 
@@ -280,7 +287,7 @@ var past = time.Unix(1, 0)
 
 // handOver makes the connection net/http's, with what came of the request.
 func (c *conn) handOver() {
-	c.nc.SetReadDeadline(time.Time{})
+	c.unbound()
 	c.nc.SetWriteDeadline(time.Time{})
 	prefix := append([]byte(nil), c.in[c.r:c.w]...)
 	nc := c.nc.Conn

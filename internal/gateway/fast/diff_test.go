@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -240,7 +242,10 @@ func read(c net.Conn, methods []string) string {
 		}
 		resp, err := http.ReadResponse(r, &http.Request{Method: method})
 		if err != nil {
-			rest, _ := io.ReadAll(r)
+			rest, rerr := io.ReadAll(r)
+			if errors.Is(errors.Join(err, rerr), os.ErrDeadlineExceeded) {
+				return b.String() + "no end"
+			}
 			fmt.Fprintf(&b, "end %q\n", rest)
 			return b.String()
 		}

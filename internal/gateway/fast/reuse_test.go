@@ -143,6 +143,34 @@ func TestLastAnswerIsNotReset(t *testing.T) {
 	})
 }
 
+// A connection that is kept behind a refused request whose body nobody wanted is
+// idle, and ends as such.
+func TestRefusedRequestLeavesAnIdleConnection(t *testing.T) {
+	for _, how := range []fleet.HTTP1{fleet.HTTP1Std, fleet.HTTP1Fast} {
+		f := gatewaytest.New(t, gatewaytest.Config{
+			Edge:    fleet.Edge{HTTP1: how, Routes: []fleet.Route{{Path: "/", Methods: []string{"GET"}, Service: "web"}}},
+			Options: edge.Options{IdleTimeout: 250 * time.Millisecond, BodyStall: patience},
+		})
+		f.Endpoint("web@1", nobody(t))
+		f.View("r1", "web@1")
+		f.Publish("r1")
+		for _, body := range []string{"Content-Length: 3\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA: b\r\n\r\n"} {
+			client, r := dial(t, f)
+			io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\n"+body)
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.Close || resp.StatusCode != http.StatusNotFound {
+				t.Fatalf("%s: %s, close: %v, %v", how, resp.Status, resp.Close, err)
+			}
+			if rest, err := io.ReadAll(r); len(rest) > 0 || err != nil {
+				t.Errorf("%s, behind the answer: %q, %v", how, rest, err)
+			}
+		}
+	}
+}
+
 // A client hears at once that its answer broke off, whatever it has still to
 // send.
 func TestAnswerThatBreaksOffBeforeTheRequestHasEnded(t *testing.T) {

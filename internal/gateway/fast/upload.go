@@ -231,8 +231,7 @@ func (c *conn) endUpload() {
 		c.mu.Unlock()
 	}
 	<-u.done
-	c.nc.SetReadDeadline(time.Time{})
-	c.readUntil = time.Time{}
+	c.unbound()
 }
 
 // skipBody reads a body that nobody wants to its end, if that is not far.
@@ -240,7 +239,7 @@ func (c *conn) skipBody() error {
 	u := &c.up
 	if d := c.server.options.UnreadBody; d > 0 && u.pending() {
 		u.by = time.Now().Add(d)
-		defer c.nc.SetReadDeadline(time.Time{})
+		defer c.unbound()
 	}
 	for u.pending() {
 		if u.left > maxSkipped || u.received > maxSkipped {

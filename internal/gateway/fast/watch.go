@@ -141,8 +141,7 @@ func (c *conn) startWatch() {
 	c.x.shared = true
 	done := make(chan struct{})
 	c.watch.done, c.watch.over = done, false
-	c.readUntil = time.Time{}
-	c.nc.SetReadDeadline(time.Time{})
+	c.unbound()
 	go func() {
 		defer close(done)
 		n, err := c.nc.Read(c.in[c.w:])
@@ -172,8 +171,7 @@ func (c *conn) endWatch() {
 	c.mu.Unlock()
 	c.nc.SetReadDeadline(past)
 	<-c.watch.done
-	c.readUntil = time.Time{}
-	c.nc.SetReadDeadline(time.Time{})
+	c.unbound()
 	c.watch = watch{err: c.watch.err}
 	if c.watch.err != nil {
 		c.close = true

@@ -9,6 +9,11 @@
 // descriptions in the CRDs under deploy/kustomize/crd, which are generated
 // (go generate ./api/...), so they speak to the author of a document.
 //
+// The API server takes a whole object apart with every write of its status, and a
+// switch waits for that of a Fleet. A field with the tag mapType:"atomic" counts as
+// one there, however much is in it, so that nobody has to be asked whose each part
+// of it is.
+//
 // The package imports package v1alpha1 and k8s.io/apimachinery. Package
 // v1alpha1 must never import it: greenroom links nothing of Kubernetes. It
 // decides nothing; internal/platform/kubernetes does.

@@ -14,7 +14,7 @@ type Fleet struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// What the fleet consists of.
-	Spec FleetSpec `json:"spec"`
+	Spec FleetSpec `json:"spec" mapType:"atomic"`
 	// What has become of it.
 	Status FleetStatus `json:"status,omitzero"`
 }
@@ -197,7 +197,7 @@ type FleetStatus struct {
 	Serving Serving `json:"serving,omitzero"`
 	// The state of all releases of the fleet as one value. It belongs to the
 	// operator; changing it by hand changes what serves.
-	State *runtime.RawExtension `json:"state,omitempty"`
+	State *runtime.RawExtension `json:"state,omitempty" mapType:"atomic"`
 	// The latest events, oldest first; all of them are in ConfigMaps.
 	Events []Event `json:"events,omitempty" jsonschema:"maxItems=50"`
 	// What is wrong or missing, and what to do about it.

@@ -195,6 +195,9 @@ func settle(p *apiextensions.JSONSchemaProps, f reflect.StructField) {
 		p.XListType = new("map")
 		p.XListMapKeys = []string{key}
 	}
+	if f.Tag.Get("mapType") == "atomic" {
+		p.XMapType = new("atomic")
+	}
 	if f.Tag.Get("listType") == "set" {
 		p.XListType = new("set")
 		p.Items.Schema.MaxLength = new(int64(253))

@@ -33,6 +33,7 @@ type Deps struct {
 	Ours    client.Reader  // the metadata of what greenroom makes
 	Direct  client.Client  // the API server itself
 	Switch  client.Client  // the same for what a switch writes, which never waits its turn
+	Put     putStatus      // of Fleets, for all that a switch waits for
 	Kube    kube.Interface // for pods' logs
 	Access  func(namespace string) httpapi.Access
 	Grants  func(namespace string) httpapi.Access // for what pages show; Access decides
@@ -115,7 +116,7 @@ func StartEngine(ctx context.Context, d Deps, key types.NamespacedName, w *world
 	if e.journal, err = journal.Open(ctx, d.Direct, key); err != nil {
 		return nil, err
 	}
-	e.status = &status{client: d.Switch, live: d.Direct, key: key, now: d.Now, lost: e.end}
+	e.status = &status{put: d.Put, live: d.Direct, key: key, now: d.Now, lost: e.end}
 	e.telling = e.newTelling()
 	e.applier = newApplier(d.Direct, e.log, d.Now, e.status.holds)
 	e.applier.edges, e.applier.clear = d.Switch, e.way.await

@@ -72,7 +72,7 @@ func (f *Fleets) start(ctx context.Context, key types.NamespacedName, w *world) 
 	e, err := StartEngine(ctx, f.d, key, w, func() { f.ended <- event.GenericEvent{Object: w.fleet} })
 	var why *unusable
 	if errors.As(err, &why) {
-		s := &status{client: f.d.Direct, live: f.d.Direct, key: key, now: f.d.Now, lost: func() {}, fleet: w.fleet}
+		s := &status{put: f.d.Put, live: f.d.Direct, key: key, now: f.d.Now, lost: func() {}, fleet: w.fleet}
 		f.d.Log.Error("a fleet is not kept", "fleet", key.String(), "error", why)
 		return reconcile.Result{RequeueAfter: again}, s.Tell(why.conditions, w.fleet.Generation)
 	}
@@ -91,7 +91,7 @@ func (f *Fleets) start(ctx context.Context, key types.NamespacedName, w *world) 
 // tellFailure says in the Fleet why it is not kept. Its state may be what is
 // damaged, so that it is left as it is.
 func (f *Fleets) tellFailure(key types.NamespacedName, w *world, why error) {
-	s := &status{client: f.d.Direct, live: f.d.Direct, key: key, now: f.d.Now, lost: func() {}, fleet: w.fleet}
+	s := &status{put: f.d.Put, live: f.d.Direct, key: key, now: f.d.Now, lost: func() {}, fleet: w.fleet}
 	err := s.Tell([]kubernetes.Condition{{Type: kubernetes.NotApplied, Object: "Fleet " + key.Name, Blocks: true,
 		Message: fmt.Sprintf("it is not kept, and nothing of it is changed: %v.", why), Remedy: "It is tried again every few seconds."}}, w.fleet.Generation)
 	if err != nil {

@@ -102,6 +102,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
+	put, err := newPutStatus(urgent, scheme)
+	if err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
 	set, err := kube.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
@@ -117,7 +121,7 @@ func Run(ctx context.Context, o Options) error {
 		o.Meters = ctrlmetrics.Registry
 	}
 	fleets := NewFleets(Deps{
-		Cache: mgr.GetCache(), Ours: ours, Direct: direct, Switch: switches, Kube: set, Metrics: NewMetrics(o.Meters),
+		Cache: mgr.GetCache(), Ours: ours, Direct: direct, Switch: switches, Put: put, Kube: set, Metrics: NewMetrics(o.Meters),
 		Access: func(namespace string) httpapi.Access { return reviews.For(namespace) },
 		Grants: func(namespace string) httpapi.Access { return reviews.Grants(namespace) },
 		Log:    o.Log, Now: time.Now, Version: o.Version, Pages: o.pages(),

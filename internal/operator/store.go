@@ -30,11 +30,11 @@ const writeTimeout = 10 * time.Second
 // status is the controller's Store: the Fleet object's status, written with
 // its resourceVersion, so that of two operators one is refused.
 type status struct {
-	client client.Client
-	live   client.Reader // of the API server itself
-	key    types.NamespacedName
-	now    func() time.Time
-	lost   func() // called with ErrOvertaken
+	put  putStatus
+	live client.Reader // of the API server itself
+	key  types.NamespacedName
+	now  func() time.Time
+	lost func() // called with ErrOvertaken
 
 	mu         sync.Mutex
 	fleet      *crd.Fleet // as it was read or written last
@@ -169,7 +169,7 @@ const attempts = 2
 func (s *status) update(ctx context.Context, next *crd.Fleet) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	return s.client.Status().Update(ctx, next)
+	return s.put(ctx, next)
 }
 
 // refusedByServer reports whether a write was answered with a refusal, so that

@@ -31,20 +31,13 @@ var errReset = errors.New("connection reset by peer")
 // line is a connection to the API server that breaks as a test wants it.
 type line struct {
 	client.WithWatch
+	put    putStatus
 	update func(do func() error) error // of a status, once
 	get    func() error                // instead of the answer, once
 }
 
 func (l *line) client() client.Client {
 	return interceptor.NewClient(l.WithWatch, interceptor.Funcs{
-		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
-			do := func() error { return c.SubResource(sub).Update(context.WithoutCancel(ctx), o, opts...) } // it may come late
-			if update := l.update; update != nil {
-				l.update = nil
-				return update(do)
-			}
-			return do()
-		},
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			if get := l.get; get != nil {
 				l.get = nil
@@ -53,6 +46,16 @@ func (l *line) client() client.Client {
 			return c.Get(ctx, key, o, opts...)
 		},
 	})
+}
+
+// send writes a status.
+func (l *line) send(ctx context.Context, fleet *crd.Fleet) error {
+	do := func() error { return l.put(context.WithoutCancel(ctx), fleet) } // it may come late
+	if update := l.update; update != nil {
+		l.update = nil
+		return update(do)
+	}
+	return do()
 }
 
 // kept is a Fleet's status in an API server, and the line to it.
@@ -73,7 +76,11 @@ func keep(t *testing.T, cluster *operatortest.Cluster) *kept {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &kept{T: t, line: &line{WithWatch: c}}
+	put, err := newPutStatus(cluster.Admin(), scheme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kept{T: t, line: &line{WithWatch: c, put: put}}
 	key := types.NamespacedName{Namespace: cluster.Namespace(t), Name: "live"}
 	err = c.Create(t.Context(), &crd.Fleet{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}, Spec: crd.FleetSpec{
 		Services: []crd.Service{{Name: "api"}},
@@ -85,7 +92,7 @@ func keep(t *testing.T, cluster *operatortest.Cluster) *kept {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.status = &status{client: k.client(), live: k.client(), key: key, now: time.Now, lost: func() { k.lost = true }}
+	k.status = &status{put: k.send, live: k.client(), key: key, now: time.Now, lost: func() { k.lost = true }}
 	if _, _, err := k.status.Load(); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +184,7 @@ func testFence(k *kept) {
 		k.Fatalf("after somebody else's note the edge gives %s", got)
 	}
 
-	next := &status{client: k.client(), live: k.client(), key: k.status.key, now: time.Now, lost: func() { k.Error("the next leader has lost the state") }}
+	next := &status{put: k.send, live: k.client(), key: k.status.key, now: time.Now, lost: func() { k.Error("the next leader has lost the state") }}
 	if _, _, err := next.Load(); err != nil {
 		k.Fatal(err)
 	}
@@ -244,7 +251,7 @@ func testFencePass(k *kept) {
 	late := newApplier(k.client(), log, time.Now, k.status.holds) // one that has written nothing itself
 	late.follow(k.Context(), k.v, nil)
 
-	next := &status{client: k.client(), live: k.client(), key: k.status.key, now: time.Now, lost: func() { k.Error("the next leader has lost the state") }}
+	next := &status{put: k.send, live: k.client(), key: k.status.key, now: time.Now, lost: func() { k.Error("the next leader has lost the state") }}
 	if _, _, err := next.Load(); err != nil {
 		k.Fatal(err)
 	}
@@ -358,7 +365,7 @@ func testUntold(k *kept) {
 	if err := k.status.Tell(blocked, 1); err != nil {
 		k.Fatal(err)
 	}
-	next := &status{client: k.client(), live: k.client(), key: k.status.key, now: time.Now, lost: func() { k.lost = true }}
+	next := &status{put: k.send, live: k.client(), key: k.status.key, now: time.Now, lost: func() { k.lost = true }}
 	if _, _, err := next.Load(); err != nil { // after a restart
 		k.Fatal(err)
 	}

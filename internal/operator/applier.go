@@ -118,7 +118,13 @@ func (a *applier) pass(ctx context.Context, v kubernetes.Value, w *world, object
 	if err := a.switchFirst(ctx, v, there, objects); err != nil {
 		return err
 	}
-	for _, group := range groups(objects) {
+	wanted := map[string]bool{}
+	for _, o := range objects.All() {
+		wanted[objectName(o)] = true
+	}
+	rest, edges := groups(objects), objects.Edges
+	objects = kubernetes.Objects{} // each lets go of one after the other
+	for _, group := range rest {
 		err := a.each(ctx, group, func(ctx context.Context, o kubernetes.Object) error {
 			if err := a.letPass(ctx, v); err != nil {
 				return err
@@ -129,14 +135,10 @@ func (a *applier) pass(ctx context.Context, v kubernetes.Value, w *world, object
 			return err
 		}
 	}
-	for _, vs := range objects.Edges {
+	for _, vs := range edges {
 		if err := a.mendEdge(ctx, v, there[objectName(vs)], vs); err != nil {
 			return err
 		}
-	}
-	wanted := map[string]bool{}
-	for _, o := range objects.All() {
-		wanted[objectName(o)] = true
 	}
 	a.wanted = wanted
 	return a.prune(ctx, v, w)
@@ -187,8 +189,9 @@ func groups(o kubernetes.Objects) [][]kubernetes.Object {
 	return [][]kubernetes.Object{destinations.All(), guards.All(), mesh.All()}
 }
 
-// each does something with every object of a group, some at a time. Of several
-// errors it returns that of the first object, always the same one.
+// each does something with every object of a group, some at a time, and lets go
+// of it: the routes of a large fleet are most of what is in memory meanwhile. Of
+// several errors it returns that of the first object, always the same one.
 func (a *applier) each(ctx context.Context, group []kubernetes.Object, do func(context.Context, kubernetes.Object) error) error {
 	work := make(chan int)
 	errs := make([]error, len(group))
@@ -197,6 +200,7 @@ func (a *applier) each(ctx context.Context, group []kubernetes.Object, do func(c
 		wg.Go(func() {
 			for i := range work {
 				errs[i] = do(ctx, group[i])
+				group[i] = nil
 			}
 		})
 	}

@@ -27,6 +27,8 @@ type argo struct {
 	c         client.Client
 	namespace string
 
+	steps  sync.Mutex      // held for a step
+	pod    map[string]bool // by name: those that are there; read anew with every step
 	mu     sync.Mutex
 	paused map[string]string // Rollout → hash that it has paused before
 }
@@ -38,7 +40,7 @@ func runArgo(t *testing.T, c client.Client, namespace string) *argo {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(20 * time.Millisecond)
+		tick := time.NewTicker(100 * time.Millisecond) // every step reads all Rollouts and pods
 		defer tick.Stop()
 		for {
 			select {
@@ -56,10 +58,20 @@ func runArgo(t *testing.T, c client.Client, namespace string) *argo {
 }
 
 func (a *argo) step(ctx context.Context) error {
+	a.steps.Lock()
+	defer a.steps.Unlock()
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(kubernetes.RolloutKind())
 	if err := a.c.List(ctx, list, client.InNamespace(a.namespace)); err != nil {
 		return err
+	}
+	var pods corev1.PodList
+	if err := a.c.List(ctx, &pods, client.InNamespace(a.namespace)); err != nil {
+		return err
+	}
+	a.pod = map[string]bool{}
+	for _, p := range pods.Items {
+		a.pod[p.Name] = true
 	}
 	var errs []error
 	for i := range list.Items {
@@ -87,7 +99,7 @@ func (a *argo) follow(ctx context.Context, u *unstructured.Unstructured) error {
 		active = hash
 	case a.paused[u.GetName()] == hash && !r.Waits(): // somebody promoted it
 		active = hash
-	case a.known(ctx, u.GetName(), hash) && a.paused[u.GetName()] != hash && a.wasActive(u, hash): // a template that was active before
+	case a.known(u.GetName(), hash) && a.paused[u.GetName()] != hash && a.wasActive(u, hash): // a template that was active before
 		active = hash
 	default:
 		phase = "Paused"
@@ -109,10 +121,8 @@ func (a *argo) wasActive(u *unstructured.Unstructured, hash string) bool {
 	return u.GetLabels()["was-"+hash] != ""
 }
 
-func (a *argo) known(ctx context.Context, rollout, hash string) bool {
-	var p corev1.Pod
-	return a.c.Get(ctx, client.ObjectKey{Namespace: a.namespace, Name: rollout + "-" + hash + "-0"}, &p) == nil
-}
+// known reports whether the pod of a template is there.
+func (a *argo) known(rollout, hash string) bool { return a.pod[rollout+"-"+hash+"-0"] }
 
 func (a *argo) report(ctx context.Context, u *unstructured.Unstructured, r kubernetes.Rollout, hash, active, phase string, pauses []any) error {
 	if r.Observed() && r.Active() == active && r.Status.CurrentPodHash == hash && r.Status.Phase == phase && r.Waits() == (len(pauses) > 0) {
@@ -154,7 +164,7 @@ func (a *argo) selects(ctx context.Context, service, hash string) error {
 // pods makes the ReplicaSet and the pod of a template, which is ready at once.
 func (a *argo) pods(ctx context.Context, u *unstructured.Unstructured, hash, image string) error {
 	rollout := u.GetName()
-	if a.known(ctx, rollout, hash) {
+	if a.known(rollout, hash) {
 		return nil
 	}
 	labels := map[string]string{"app": rollout, kubernetes.HashLabel: hash}
@@ -178,6 +188,7 @@ func (a *argo) pods(ctx context.Context, u *unstructured.Unstructured, hash, ima
 	if err := a.c.Create(ctx, p); err != nil {
 		return err
 	}
+	a.pod[p.Name] = true
 	digest := sha256.Sum256([]byte(image))
 	p.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "127.0.0.1",
 		Conditions:        []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},

@@ -43,8 +43,9 @@ type rig struct {
 	c       client.Client // as admin
 	ns      string
 	api     *api.Client
-	url     string               // of the operator's API
-	stop    func()               // the operator
+	url     string // of the operator's API
+	stop    func() // the operator
+	argo    *argo
 	meters  *prometheus.Registry // of the operator that runs, or ran last
 	gateway *httptest.Server
 	hidden  atomic.Value // a path that the gateway does not answer
@@ -68,7 +69,9 @@ func placeFleet(t *testing.T, cluster *operatortest.Cluster, services ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.New(cluster.Admin(), client.Options{Scheme: scheme})
+	admin := cluster.Admin()
+	admin.QPS = -1 // a large fleet is thousands of requests
+	c, err := client.New(admin, client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,7 @@ func placeFleet(t *testing.T, cluster *operatortest.Cluster, services ...string)
 	for _, s := range services {
 		r.placeService(s)
 	}
-	runArgo(t, c, r.ns)
+	r.argo = runArgo(t, c, r.ns)
 	return r
 }
 
@@ -164,13 +167,16 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// edge is the name of the VirtualService that greenroom makes of the Gateway.
+func (r *rig) edge() string { return "greenroom.live.edge." + r.ns + ".edge" }
+
 // placeGateway makes a Gateway whose only pod is a server here that knows the
 // objects of the API server at once.
 func (r *rig) placeGateway() {
 	r.t.Helper()
 	r.gateway = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		var vs networkingv1.VirtualService
-		if err := r.c.Get(req.Context(), client.ObjectKey{Namespace: r.ns, Name: "greenroom.live.edge." + r.ns + ".edge"}, &vs); err != nil {
+		if err := r.c.Get(req.Context(), client.ObjectKey{Namespace: r.ns, Name: r.edge()}, &vs); err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
@@ -306,7 +312,7 @@ func (r *rig) serves(stamp string) {
 	r.t.Helper()
 	r.until("the edge serves "+stamp, func() error {
 		var vs networkingv1.VirtualService
-		if err := r.get(&vs, "greenroom.live.edge."+r.ns+".edge"); err != nil {
+		if err := r.get(&vs, r.edge()); err != nil {
 			return err
 		}
 		if got, _ := kubernetes.Served(&vs); got != stamp {

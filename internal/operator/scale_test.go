@@ -3,18 +3,24 @@
 package operator_test
 
 import (
+	"bufio"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -27,7 +33,8 @@ import (
 
 // TestScale prints what the operator takes for small and large fleets: a
 // process of its own, with its own rights, against an API server alone. How
-// long a switch takes is printed up to what is written: there are no proxies.
+// long a switch takes is printed beside the same edge written by hand, up to
+// where istiod would be told: there are no proxies.
 func TestScale(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "greenroom-operator")
 	build := exec.Command("go", "build", "-o", program, "github.com/greenroom-dev/greenroom/cmd/greenroom-operator")
@@ -73,25 +80,189 @@ func scale(t *testing.T, program string, n int) {
 		return nil
 	})
 	opened := r.objects() - before
+	specs := r.bothEdges("r1", "baseline")
+	r.calm()()
 	busy := p.cpu()
-	var took []time.Duration
-	const switches = 10
-	for i := range switches {
-		began := time.Now()
-		if i%2 == 0 {
-			r.promoted("r1")
-		} else if _, err := r.api.Rollback(t.Context(), "r1", api.Asked{}); err != nil {
-			t.Fatal(err)
-		}
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	perSwitch := (p.cpu() - busy) / switches
+	switched := r.measured("r1", "baseline", specs)
+	r.calm()()
+	perSwitch := (p.cpu() - busy) / (2 * pairs)
 	if got := p.peak(); got >= mostMemory {
 		t.Errorf("the operator has taken %d MiB of memory for %d services, and is to stay below %d", got, n, mostMemory)
 	}
-	t.Logf("%3d services: a release of 3 adds %d objects; a switch was asked for, durable, written and read back in %v to %v (median %v), for %v of the operator's processor time with all that follows; it has taken %d MiB of memory at most",
-		n, opened, took[0].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond), took[len(took)/2].Round(time.Millisecond), perSwitch.Round(time.Millisecond), p.peak())
+	t.Logf("%3d services: %s", n, switched)
+	t.Logf("%3d services: of greenroom's, as the operator says: %s", n, p.parts())
+	t.Logf("%3d services: a release of 3 adds %d objects; a switch takes %v of the operator's processor time with all that follows; it has taken %d MiB of memory at most",
+		n, opened, perSwitch.Round(time.Millisecond), p.peak())
+}
+
+// pairs is how many promotions and rollbacks are measured, each.
+const pairs = 3
+
+// calmFor is how many looks in turn show a cluster in which nothing is written.
+const calmFor = 20
+
+// bothEdges promotes a release and rolls it back, and keeps what the edge says
+// with each, for another host.
+func (r *rig) bothEdges(release, former string) map[string]json.RawMessage {
+	r.t.Helper()
+	r.promoted(release)
+	out := map[string]json.RawMessage{release: r.specOf(r.edge())}
+	if _, err := r.api.Rollback(r.t.Context(), release, api.Asked{}); err != nil {
+		r.t.Fatal(err)
+	}
+	out[former] = r.specOf(r.edge())
+	return out
+}
+
+// measured promotes a release and rolls it back, and in turns writes the same
+// edge by hand under another name. It says how long both took, from the call
+// until somebody who watches routes, as istiod does, is told of the edge.
+func (r *rig) measured(release, former string, specs map[string]json.RawMessage) string {
+	r.t.Helper()
+	r.applyControl(specs[former])
+	routes := r.watchRoutes(r.edge(), control)
+	var ours, hand []time.Duration
+	for i := range 2 * pairs {
+		stamp := release
+		if i%2 == 1 {
+			stamp = former
+		}
+		ours = append(ours, r.timed(routes, r.edge(), stamp, func() error {
+			if stamp == release {
+				_, err := r.api.Promote(r.t.Context(), release, api.Promote{})
+				return err
+			}
+			_, err := r.api.Rollback(r.t.Context(), release, api.Asked{})
+			return err
+		}))
+		hand = append(hand, r.timed(routes, control, stamp, func() error {
+			vs := &metav1.PartialObjectMetadata{ObjectMeta: r.meta(control)}
+			vs.SetGroupVersionKind(networkingv1.SchemeGroupVersion.WithKind("VirtualService"))
+			return r.c.Patch(r.t.Context(), vs, client.RawPatch(types.MergePatchType, specs[stamp]))
+		}))
+	}
+	return fmt.Sprintf("a switch by greenroom, from the call until who watches routes is told: %s; the same edge written by hand: %s; greenroom's share: %v (of medians)",
+		spread(ours), spread(hand), (median(ours) - median(hand)).Round(time.Millisecond))
+}
+
+// control is a VirtualService like the edge's, that greenroom knows nothing of.
+const control = "control"
+
+func (r *rig) specOf(name string) json.RawMessage {
+	r.t.Helper()
+	var vs networkingv1.VirtualService
+	if err := r.get(&vs, name); err != nil {
+		r.t.Fatal(err)
+	}
+	vs.Spec.Hosts = []string{control + ".test"}
+	out, err := json.Marshal(map[string]any{"spec": &vs.Spec})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out
+}
+
+func (r *rig) applyControl(spec json.RawMessage) {
+	r.t.Helper()
+	vs := &networkingv1.VirtualService{ObjectMeta: r.meta(control)}
+	if err := json.Unmarshal(spec, vs); err != nil {
+		r.t.Fatal(err)
+	}
+	r.create(vs)
+}
+
+// told is that a watch said of a route what it gives ordinary requests.
+type told struct {
+	name, stamp string
+	at          time.Time
+}
+
+// watchRoutes says of every change of some VirtualServices when it was told.
+func (r *rig) watchRoutes(names ...string) <-chan told {
+	r.t.Helper()
+	c, err := client.NewWithWatch(r.cluster.Admin(), client.Options{Scheme: r.c.Scheme(), Mapper: r.c.RESTMapper()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	out := make(chan told, 100)
+	for _, name := range names {
+		w, err := c.Watch(r.t.Context(), &networkingv1.VirtualServiceList{}, client.InNamespace(r.ns), client.MatchingFields{"metadata.name": name})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.t.Cleanup(w.Stop)
+		go func() {
+			for e := range w.ResultChan() {
+				if vs, ok := e.Object.(*networkingv1.VirtualService); ok {
+					stamp, _ := kubernetes.Served(vs)
+					out <- told{name, stamp, time.Now()}
+				}
+			}
+		}()
+	}
+	return out
+}
+
+// timed is how long after the beginning of do a route was told to give a stamp.
+// Before it the cluster is calm, and Argo is held meanwhile: it would look at
+// every Rollout all the time, as the real one does not.
+func (r *rig) timed(routes <-chan told, name, stamp string, do func() error) time.Duration {
+	r.t.Helper()
+	letGo := r.calm()
+	defer letGo()
+	for len(routes) > 0 {
+		<-routes
+	}
+	began := time.Now()
+	if err := do(); err != nil {
+		r.t.Fatal(err)
+	}
+	deadline := time.After(wait)
+	for {
+		select {
+		case one := <-routes:
+			if one.name == name && one.stamp == stamp {
+				return one.at.Sub(began)
+			}
+		case <-deadline:
+			r.t.Fatalf("nobody was told that %s gives %s", name, stamp)
+		}
+	}
+}
+
+// hold makes Argo do nothing until letGo is called.
+func (a *argo) hold() (letGo func()) {
+	a.steps.Lock()
+	return a.steps.Unlock
+}
+
+// calm waits until nothing is written, and holds Argo.
+func (r *rig) calm() (letGo func()) {
+	r.t.Helper()
+	last, inTurn := "", 0
+	r.until("calm", func() error {
+		var some corev1.NamespaceList // the version of a list is that of the whole cluster
+		if err := r.c.List(r.t.Context(), &some, client.Limit(1)); err != nil {
+			return err
+		}
+		if some.ResourceVersion != last {
+			last, inTurn = some.ResourceVersion, 0
+		}
+		if inTurn++; inTurn < calmFor {
+			return fmt.Errorf("something was written %d looks ago", inTurn)
+		}
+		return nil
+	})
+	return r.argo.hold()
+}
+
+func median(list []time.Duration) time.Duration {
+	list = slices.Sorted(slices.Values(list))
+	return (list[(len(list)-1)/2] + list[len(list)/2]) / 2
+}
+
+func spread(list []time.Duration) string {
+	return fmt.Sprintf("%v to %v (median %v)", slices.Min(list).Round(time.Millisecond), slices.Max(list).Round(time.Millisecond), median(list).Round(time.Millisecond))
 }
 
 // objects counts what greenroom made for the fleet.
@@ -111,27 +282,77 @@ func (r *rig) objects() int {
 type process struct {
 	t   *testing.T
 	pid int
+	log *switchLog
+}
+
+// switchLog is what an operator's log says of switches.
+type switchLog struct {
+	mu    sync.Mutex
+	parts map[string][]time.Duration
+}
+
+// read takes in a log until it ends. Errors are of the test's.
+func (l *switchLog) read(t *testing.T, log io.Reader) {
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		var line struct {
+			Level, Msg                         string
+			Translated, Encoded, Durable, Edge time.Duration
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Level == "ERROR" {
+			t.Log(lines.Text())
+		}
+		if line.Msg != "the edge is switched" {
+			continue
+		}
+		l.mu.Lock()
+		for part, took := range map[string]time.Duration{"translated": line.Translated, "encoded": line.Encoded, "durable": line.Durable, "edge": line.Edge} {
+			l.parts[part] = append(l.parts[part], took)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// parts says what the operator's log says of switches.
+func (p process) parts() string {
+	p.log.mu.Lock()
+	defer p.log.mu.Unlock()
+	var out []string
+	for _, part := range []string{"translated", "encoded", "durable", "edge"} {
+		if took := p.log.parts[part]; len(took) > 0 {
+			out = append(out, part+" "+spread(took))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // startProcess runs the operator's program until the test ends.
 func (r *rig) startProcess(program string) process {
 	r.t.Helper()
 	addr := freeAddr(r.t)
-	cmd := exec.Command(program, "run", "--namespace", r.ns, "--no-leader-election", "--metrics", "", "--health", "", "--pages", "", "--api", addr, "--log-level", "error")
+	cmd := exec.Command(program, "run", "--namespace", r.ns, "--no-leader-election", "--metrics", "", "--health", "", "--pages", "", "--api", addr, "--log-level", "info")
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig(r.t, r.config))
-	cmd.Stderr = testLog{r.t}
+	text, err := cmd.StderrPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
+	log, read := &switchLog{parts: map[string][]time.Duration{}}, make(chan struct{})
+	go func() {
+		defer close(read)
+		log.read(r.t, text)
+	}()
 	r.t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
+		<-read
 		if err := cmd.Wait(); err != nil {
 			r.t.Errorf("the operator: %v", err)
 		}
 	})
 	r.stop = func() {}
 	r.reach(addr)
-	return process{r.t, cmd.Process.Pid}
+	return process{r.t, cmd.Process.Pid, log}
 }
 
 func kubeconfig(t *testing.T, config *rest.Config) string {

@@ -50,7 +50,7 @@ func fleetDefinition(c map[string]comments) *apiextensions.CustomResourceDefinit
 		apiextensions.CustomResourceDefinitionNames{Plural: "fleets", Singular: "fleet", Kind: "Fleet", ListKind: "FleetList", ShortNames: []string{"gfl"}},
 		[]apiextensions.CustomResourceColumnDefinition{
 			{Name: "Serving", Type: "string", JSONPath: ".status.serving.release"},
-			{Name: "Until", Type: "date", JSONPath: ".status.serving.until", Description: "It can be rolled back until then."},
+			{Name: "Until", Type: "string", JSONPath: ".status.serving.until", Description: "It can be rolled back until then."},
 			{Name: "Before", Type: "string", JSONPath: ".status.serving.before"},
 			{Name: "Ready", Type: "string", JSONPath: `.status.conditions[?(@.type=="Ready")].status`},
 			{Name: "Age", Type: "date", JSONPath: ".metadata.creationTimestamp"},
@@ -63,7 +63,7 @@ func releaseDefinition(c map[string]comments) *apiextensions.CustomResourceDefin
 		[]apiextensions.CustomResourceColumnDefinition{
 			{Name: "Phase", Type: "string", JSONPath: ".status.phase"},
 			{Name: "Stamp", Type: "string", JSONPath: ".status.stamp"},
-			{Name: "Until", Type: "date", JSONPath: ".status.until", Description: "It can be rolled back until then."},
+			{Name: "Until", Type: "string", JSONPath: ".status.until", Description: "It can be rolled back until then."},
 			{Name: "Reason", Type: "string", JSONPath: ".status.reason"},
 			{Name: "Description", Type: "string", JSONPath: ".spec.description", Priority: 1},
 			{Name: "Age", Type: "date", JSONPath: ".metadata.creationTimestamp"},

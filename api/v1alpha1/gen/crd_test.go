@@ -79,3 +79,15 @@ func explained(t *testing.T, at string, p apiextensions.JSONSchemaProps) {
 		explained(t, at+"[]", *p.Items.Schema)
 	}
 }
+
+// TestColumnsOfTimesToCome: kubectl shows a column of type date as how long ago
+// that was, and for a time to come <invalid>.
+func TestColumnsOfTimesToCome(t *testing.T) {
+	for _, d := range []*apiextensions.CustomResourceDefinition{fleetDefinition(nil), releaseDefinition(nil)} {
+		for _, c := range d.Spec.Versions[0].AdditionalPrinterColumns {
+			if c.Type == "date" && c.JSONPath != ".metadata.creationTimestamp" {
+				t.Errorf("%s: %s may be a time to come", d.Spec.Names.Kind, c.Name)
+			}
+		}
+	}
+}

@@ -33,7 +33,7 @@ func (e edgeReader) read(gateways []*networkingv1.Gateway) {
 			e.note("%s has %s routes. They are not taken over: put them into a VirtualService of their own, for hosts that are not the fleet's.", nameOf(e.vs), what.name)
 		}
 	}
-	e.note("%s routes %s where traffic enters. Greenroom begins when it is gone: apply the Fleet with everything that it leads to, then delete it. Until greenroom's routes are there, seconds later, these hosts answer 404.",
+	e.note("%s routes %s where traffic enters. Greenroom begins when it is gone. So that no request meets a gap, apply the Fleet with everything that it leads to, annotate the VirtualService (greenroom.dev/handover: the name of the Fleet), and delete it when the Fleet's condition ForeignVirtualService says that greenroom's routes stand beside it. Without the annotation these hosts answer 404 from its deletion until they are there, seconds later.",
 		nameOf(e.vs), strings.Join(e.vs.Spec.Hosts, ", "))
 }
 

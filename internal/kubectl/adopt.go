@@ -35,7 +35,7 @@ keep it where your manifests are kept.`,
 			}
 			found, err := adopt.Read(cmd.Context(), c, k.namespace, name)
 			if err != nil {
-				return clusterError(err, "look at the Deployment "+name)
+				return clusterError(err, "look at the Deployment "+name+" in the namespace "+k.namespace)
 			}
 			return adopt.Write(a.Env.Stdout, found)
 		},

@@ -214,9 +214,7 @@ func (e *Engine) showRelease(v kubernetes.Value, r release.Release, o release.Ob
 	if r.Phase == release.Previewing && e.unseasoned(r.View) > 0 {
 		out.Phase, out.Reason = string(release.Preparing), "its routes are on their way to the proxies"
 	}
-	if out.Reason == "" {
-		out.Reason = kubernetes.SettlingReason(r, v, e.world.Load().seen)
-	}
+	out.Reason = kubernetes.SettlingReason(r, v, e.world.Load().seen, out.Reason)
 	for _, service := range slices.Sorted(maps.Keys(r.Versions)) {
 		from, to := r.Replaces[service], r.Versions[service]
 		out.Changes = append(out.Changes, api.ReleaseChange{

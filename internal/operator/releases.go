@@ -193,6 +193,10 @@ func (e *Engine) letGo(ctx context.Context, w *world, r *crd.Release, v kubernet
 		return nil, err
 	}
 	waits.Message = fmt.Sprintf("it was deleted while it is %s, and goes when it is over.", known.Phase)
+	if known.Phase == release.Settling {
+		waits.Remedy = "Wait: kubectl greenroom status says for what. It goes at once with its Fleet."
+		return []kubernetes.Condition{waits}, nil
+	}
 	waits.Remedy = fmt.Sprintf("Roll it back (kubectl greenroom rollback %s) or settle it (kubectl greenroom release settle %s).", r.Name, r.Name)
 	return []kubernetes.Condition{waits}, nil
 }
@@ -232,8 +236,8 @@ func (e *Engine) tell(ctx context.Context, w *world, v kubernetes.Value, conditi
 	for _, r := range w.releases {
 		next := r.DeepCopy()
 		next.Status = kubernetes.ProjectRelease(r, v, o.Versions, opening[r.Name], e.d.Now())
-		if known := v.State.Releases[r.Name]; next.Status.Reason == "" && known.UID == string(r.UID) {
-			next.Status.Reason = kubernetes.SettlingReason(known, v, w.seen)
+		if known := v.State.Releases[r.Name]; known.UID == string(r.UID) {
+			next.Status.Reason = kubernetes.SettlingReason(known, v, w.seen, next.Status.Reason)
 		}
 		if equality.Semantic.DeepEqual(next.Status, r.Status) {
 			continue

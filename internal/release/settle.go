@@ -78,6 +78,12 @@ func (r Release) settleTrouble() string {
 	return "settle hook " + failed + "; mend it, then greenroom release settle " + r.Name
 }
 
+// WaitsToStop is the reason of a release that settles while a version that it
+// replaced has not stopped.
+func WaitsToStop(id string) string { return "waiting for " + toStop(id) }
+
+func toStop(id string) string { return id + " to stop" }
+
 // remains says what is left of what r replaced, or "". A former version that
 // another release brings is not waited for, but a request on its way to it in
 // a view that is ending is.
@@ -94,7 +100,7 @@ func (d *draft) remains(r Release, o Observation) string {
 			}
 		}
 		if status, runs := o.Versions[id]; runs && !status.Gone && !slices.Contains(desired, id) {
-			return id + " to stop"
+			return toStop(id)
 		}
 	}
 	return ""

@@ -80,12 +80,12 @@ func ProjectRelease(object *crd.Release, v Value, o map[string]release.VersionSt
 	return out
 }
 
-// SettlingReason says what a release that settles waits for, "" for nothing that
-// is known: the pods that it replaced are Argo's to end, however long ago their
-// last request was.
-func SettlingReason(r release.Release, v Value, seen map[string]Seen) string {
-	if r.Phase != release.Settling {
-		return ""
+// SettlingReason is what a release tells that has a reason of the state machine:
+// where that waits for versions to stop, whose pods are Argo's to end however
+// long ago their last request was, it says until when.
+func SettlingReason(r release.Release, v Value, seen map[string]Seen, reason string) string {
+	if r.Phase != release.Settling || reason != "" && !waitsToStop(r, reason) {
+		return reason
 	}
 	var services []string
 	var last time.Time
@@ -101,11 +101,22 @@ func SettlingReason(r release.Release, v Value, seen map[string]Seen) string {
 	}
 	switch {
 	case len(services) == 0:
-		return ""
+		return reason
 	case last.IsZero():
 		return "it waits until Argo ends the former pods of " + strings.Join(services, ", ") + " (scaleDownDelaySeconds)"
 	}
 	return fmt.Sprintf("it waits until Argo ends the former pods of %s, at %s (scaleDownDelaySeconds)", strings.Join(services, ", "), last.UTC().Format("2006-01-02T15:04:05Z"))
+}
+
+// waitsToStop reports whether a reason is that a version that r replaced has not
+// stopped.
+func waitsToStop(r release.Release, reason string) bool {
+	for _, id := range r.Replaces {
+		if reason == release.WaitsToStop(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // MainImage is the image of the container called like the service, else of the

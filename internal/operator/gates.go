@@ -206,10 +206,14 @@ func (e *Engine) awaitGates(ctx context.Context, gates []gate, stamp string) err
 			tick, look := time.NewTicker(askEvery), time.NewTicker(lookEvery)
 			defer tick.Stop()
 			defer look.Stop()
+			said := "no answer"
 			for {
 				got, err := g.ask(ctx, transport, "/.greenroom/default")
 				if err == nil && got == stamp {
 					return
+				}
+				if ctx.Err() == nil { // else the question was cut short, and what came before tells more
+					said = answered(got, err)
 				}
 				select {
 				case <-look.C:
@@ -218,10 +222,7 @@ func (e *Engine) awaitGates(ctx context.Context, gates []gate, stamp string) err
 					}
 				case <-tick.C:
 				case <-ctx.Done():
-					behind[i] = g.pod.String() + " (" + got + ")"
-					if err != nil {
-						behind[i] = g.pod.String() + " (" + err.Error() + ")"
-					}
+					behind[i] = g.pod.String() + " (" + said + ")"
 					return
 				}
 			}
@@ -234,6 +235,20 @@ func (e *Engine) awaitGates(ctx context.Context, gates []gate, stamp string) err
 	}
 	slices.Sort(behind)
 	return fmt.Errorf("%d of the %d gateway pods do not give ordinary requests %s yet: %s", len(behind), len(gates), stamp, strings.Join(behind, ", "))
+}
+
+// longestStamp bounds what is told of an answer: a stamp is a release's name.
+const longestStamp = 63
+
+// answered says what a gateway's pod said instead of a stamp that was awaited.
+func answered(got string, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case got == "" || len(got) > longestStamp || strings.ContainsAny(got, " \n{<"):
+		return "it answers with something other than a stamp: another route takes /.greenroom/ there"
+	}
+	return got
 }
 
 // escort keeps the way clear for a switch until every gateway's pod gives

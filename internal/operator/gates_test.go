@@ -1,12 +1,19 @@
 package operator
 
 import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	istioapi "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestAskedHost(t *testing.T) {
@@ -59,5 +66,32 @@ func TestAskAtSkipsServersOfOthers(t *testing.T) {
 	}
 	if port, _, _, ok := askAt(gw, "shop", []string{"b.test"}, &corev1.Pod{}, nil); ok {
 		t.Errorf("a Gateway without the fleet's host is asked at %d", port)
+	}
+}
+
+// TestAwaitGatesTellsTheLastAnswer: what a pod said goes on counting when the
+// wait ends in the middle of the next question.
+func TestAwaitGatesTellsTheLastAnswer(t *testing.T) {
+	for _, c := range []struct{ answer, want string }{
+		{"r41", "(r41)"},
+		{`{"service":"web"}`, "(it answers with something other than a stamp"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var asked atomic.Int32
+		pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked.Add(1) == 1 {
+				fmt.Fprint(w, c.answer)
+				return
+			}
+			cancel()
+			<-r.Context().Done()
+		}))
+		one := gate{pod: types.NamespacedName{Namespace: "ingress", Name: "gateway-1"}, scheme: "http", host: "live.example.com", addr: strings.TrimPrefix(pod.URL, "http://")}
+		err := (&Engine{}).awaitGates(ctx, []gate{one}, "r42")
+		cancel()
+		pod.Close()
+		if err == nil || !strings.Contains(err.Error(), "ingress/gateway-1 "+c.want) {
+			t.Errorf("a pod that said %q: %v; want %q", c.answer, err, c.want)
+		}
 	}
 }

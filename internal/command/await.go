@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/greenroom-dev/greenroom/client"
 )
@@ -42,9 +43,18 @@ func (a *App) await(ctx context.Context, api *client.Client, name string, w Wait
 	case errors.Is(err, context.Canceled):
 		return last, fmt.Errorf("interrupted; %s goes on: greenroom status --watch", name)
 	case errors.Is(err, context.DeadlineExceeded):
-		return last, &CodedError{fmt.Errorf("%s is still %s after %s (%s); it goes on: greenroom status --watch", name, last.Phase, w.Timeout, cmp.Or(last.Reason, "no reason given")), TimedOut}
+		return last, &CodedError{fmt.Errorf("%s is still %s after %s (%s); it goes on: greenroom status --watch", name, last.Phase, roundly(w.Timeout), cmp.Or(last.Reason, "no reason given")), TimedOut}
 	}
 	return last, err
+}
+
+// roundly is how long was waited, as people say it: a part of what they asked
+// for may have gone into what came before.
+func roundly(d time.Duration) time.Duration {
+	if d > time.Second {
+		return d.Round(time.Second)
+	}
+	return d.Round(time.Millisecond)
 }
 
 // AwaitPreview waits until a release that was opened is Previewing.

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"testing"
+	"time"
 )
 
 // What people are told to type has the name of the program that they use.
@@ -28,6 +29,18 @@ func TestProgramName(t *testing.T) {
 		_, _ = (&App{Env: &Env{}, Name: ownName}).Screen(&b).Write([]byte(text))
 		if b.String() != text {
 			t.Errorf("greenroom says %q, want %q", b.String(), text)
+		}
+	}
+}
+
+func TestRoundly(t *testing.T) {
+	for waited, want := range map[time.Duration]string{
+		20612300920 * time.Nanosecond: "21s",
+		200 * time.Millisecond:        "200ms",
+		10 * time.Minute:              "10m0s",
+	} {
+		if got := roundly(waited).String(); got != want {
+			t.Errorf("%d ns is told as %s, want %s", waited, got, want)
 		}
 	}
 }

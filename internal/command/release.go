@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -54,7 +55,22 @@ func (a *App) pick(ctx context.Context, args []string, what string, fits fitting
 		return nil, s, client.Release{}, err
 	}
 	r, err := meant(s, args, what, fits)
+	if err != nil && len(args) == 1 {
+		err = notOpen(ctx, api, args[0], err)
+	}
 	return api, s, r, err
+}
+
+// notOpen is what a server says of a release that its status does not know:
+// that it waits for something before it is opened. Where the server knows
+// nothing of it either, what was found out so far stands.
+func notOpen(ctx context.Context, api *client.Client, name string, unknown error) error {
+	_, err := api.Release(ctx, name)
+	var said *client.Error
+	if errors.As(err, &said) && said.Code == "refused" {
+		return err
+	}
+	return unknown
 }
 
 // meant is the release in s that a command means.

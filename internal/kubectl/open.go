@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,6 +77,9 @@ func (a *app) open(ctx context.Context, r *unstructured.Unstructured, c command.
 	if err != nil {
 		return err
 	}
+	if err := a.inNamespace(r, &k); err != nil {
+		return err
+	}
 	fleet, err := a.place(ctx, r, objects, k.namespace)
 	if err != nil {
 		return err
@@ -128,13 +132,23 @@ func whoCalls(ctx context.Context, c kube.Client) string {
 	return review.Status.UserInfo.Username
 }
 
-// place says of a Release which Fleet it is for, and in which namespace, and
-// returns the Fleet's name.
-func (a *app) place(ctx context.Context, r *unstructured.Unstructured, c kube.Client, namespace string) (string, error) {
-	if ns := r.GetNamespace(); ns != "" && ns != namespace {
-		return "", command.BadInputf("%s is for the namespace %s, not for %s: name it with -n", r.GetName(), ns, namespace)
+// inNamespace brings a Release and the namespace that is meant together, as
+// kubectl apply does: its own goes before the context's, and -n agrees with it.
+func (a *app) inNamespace(r *unstructured.Unstructured, k *cluster) error {
+	own := r.GetNamespace()
+	switch {
+	case own == "":
+		r.SetNamespace(k.namespace)
+	case a.flags.namespace == "":
+		k.namespace = own
+	case a.flags.namespace != own:
+		return command.BadInputf("%s is for the namespace %s, not for %s: leave out -n, or name that one", r.GetName(), own, a.flags.namespace)
 	}
-	r.SetNamespace(namespace)
+	return nil
+}
+
+// place says of a Release which Fleet it is for, and returns the Fleet's name.
+func (a *app) place(ctx context.Context, r *unstructured.Unstructured, c kube.Client, namespace string) (string, error) {
 	says, _, _ := unstructured.NestedString(r.Object, "spec", "fleet") // the API server refuses what is no string
 	if says != "" && a.flags.fleet != "" && says != a.flags.fleet {
 		return "", command.BadInputf("%s is for the Fleet %s, not for %s", r.GetName(), says, a.flags.fleet)
@@ -177,10 +191,19 @@ func applyRelease(ctx context.Context, c kube.Client, r *unstructured.Unstructur
 		return nil
 	case apierrors.IsConflict(err):
 		return &command.CodedError{Err: fmt.Errorf("%s is kept by somebody else: %s; change it where it is kept", r.GetName(), reasonOf(err)), Code: command.Refused}
+	case undeclared(err):
+		return command.BadInputf("open %s: %s; kubectl explain release.spec --recursive names the fields", r.GetName(), reasonOf(err))
 	case apierrors.IsForbidden(err):
 		return &command.CodedError{Err: fmt.Errorf("open %s: %s; ask for the role greenroom-operator in the namespace %s", r.GetName(), reasonOf(err), r.GetNamespace()), Code: command.Refused}
 	}
 	return clusterError(err, "open "+r.GetName())
+}
+
+// undeclared reports whether the API server could not read an object by its
+// schema, as with a field that there is not. It has no reason of its own for
+// that: it comes as an internal error.
+func undeclared(err error) bool {
+	return strings.Contains(reasonOf(err), "failed to create typed patch object")
 }
 
 // awaitTaken waits until the operator knows of a Release's content, showing
@@ -196,7 +219,7 @@ func (a *app) awaitTaken(ctx context.Context, c kube.Client, r *unstructured.Uns
 		err := c.Get(ctx, kube.ObjectKeyFromObject(r), &now)
 		switch {
 		case errors.Is(ctx.Err(), context.DeadlineExceeded):
-			return &command.CodedError{Err: fmt.Errorf("%s is not opened after %s (%s); it goes on: kubectl get release %s", r.GetName(), w.Timeout, waiting, r.GetName()), Code: command.TimedOut}
+			return &command.CodedError{Err: fmt.Errorf("%s is not opened after %s; it goes on, and greenroom status says how\n%s", r.GetName(), w.Timeout, waiting), Code: command.TimedOut}
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/clientcmd"
 	kube "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
@@ -83,6 +84,7 @@ func TestReleaseOpen(t *testing.T) {
 		{command.BadInput, "is the document of r42, not of r43", []string{"r43", "-f", r42}},
 		{command.BadInput, "must hold one Release", []string{"-f", ann}},
 		{command.BadInput, "spec.services[0].name", []string{"-f", document("bad", "{name: API}")}},
+		{command.BadInput, "kubectl explain release.spec", []string{"-f", document("field", "{name: api, imag: example.com/api:2}")}},
 		{command.BadInput, "the fleet has no service none", []string{"-f", document("wrong", "{name: none}")}},
 		{command.Done, "r42 would be opened.", []string{"-f", r42, "--dry-run"}},
 		{command.Done, "r42 is Previewing; ordinary requests still get r41.", []string{"-f", r42, "--reason", "gifts"}},
@@ -127,5 +129,47 @@ func TestReleaseOpen(t *testing.T) {
 	}
 	if got := run(eve, "release", "open", "-f", r42, "--fleet", "live"); got.code != command.Refused || !strings.Contains(got.errors, "forbidden") {
 		t.Errorf("eve ended with %d: %s", got.code, got.errors)
+	}
+}
+
+// TestReleaseOpenElsewhere opens a Release whose document says its namespace,
+// with a kubeconfig that is somewhere else: as kubectl apply, the document wins,
+// unless -n says something.
+func TestReleaseOpenElsewhere(t *testing.T) {
+	p := newPlace(t)
+	p.make(someFleet(p.shop, "live"))
+	p.lead("operator-1", 0)
+	p.takeIn()
+	home := p.kubeconfig("ann", p.cluster.As(t, "ann"))
+	config, err := clientcmd.LoadFromFile(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Contexts["c"].Namespace = "default"
+	elsewhere := filepath.Join(p.folder, "elsewhere")
+	if err := clientcmd.WriteToFile(*config, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(p.folder, "r42.yaml")
+	text := "apiVersion: greenroom.dev/v1alpha1\nkind: Release\nmetadata: {name: r42, namespace: " + p.shop + "}\nspec: {services: [{name: api}]}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		kubeconfig, namespace string
+		code                  int
+		says                  string
+	}{
+		{home, "default", command.BadInput, "leave out -n"},
+		{elsewhere, "", command.Done, "r42 is Previewing"},
+		{elsewhere, p.shop, command.Done, "r42 was open with this content already."},
+	} {
+		args := []string{"release", "open", "--timeout", "2m", "-f", file}
+		if c.namespace != "" {
+			args = append(args, "-n", c.namespace)
+		}
+		if got := run(c.kubeconfig, args...); got.code != c.code || !strings.Contains(got.out+got.errors, c.says) {
+			t.Errorf("with -n %q it ended with %d: %s%s; want %d and %s", c.namespace, got.code, got.out, got.errors, c.code, c.says)
+		}
 	}
 }

@@ -37,6 +37,7 @@ import (
 	"github.com/greenroom-dev/greenroom/internal/httpapi"
 	"github.com/greenroom-dev/greenroom/internal/operator/access"
 	"github.com/greenroom-dev/greenroom/internal/operator/operatortest"
+	"github.com/greenroom-dev/greenroom/internal/release"
 )
 
 const operatorNamespace = "greenroom-system"
@@ -56,6 +57,14 @@ func (o *operations) Status(context.Context) (client.Status, error) {
 }
 
 func (o *operations) Changed() <-chan struct{} { return nil }
+
+// Release knows of r43 that it is not open yet, and of nothing else.
+func (o *operations) Release(_ context.Context, name string) (client.Release, error) {
+	if name == "r43" {
+		return client.Release{}, &release.Refused{Rule: "NoPreview", Reason: "Release r43 is not open yet: it has no preview"}
+	}
+	return client.Release{}, fmt.Errorf("%w: %s", release.ErrUnknown, name)
+}
 
 func (o *operations) Promote(_ context.Context, who, name string, _ client.Promote) (client.Changed, error) {
 	o.mu.Lock()
@@ -245,6 +254,8 @@ func TestReach(t *testing.T) {
 	if done := p.api.changes(); !slices.Equal(done, []string{"ann promotes r42"}) {
 		t.Errorf("done: %v", done)
 	}
+	expect("a release that is not open yet", run(ann, "promote", "r43", "--yes"), command.Refused, "Release r43 is not open yet: it has no preview")
+	expect("a release that is not", run(ann, "promote", "r44", "--yes"), command.BadInput, "there is no release r44; kubectl greenroom release list")
 	expect("the only release that can be", run(ann, "rollback", "--yes"), command.Refused, "kubectl greenroom release list")
 
 	p.showsDashboard(ann, certificate)

@@ -193,12 +193,17 @@ func (e *Engine) letGo(ctx context.Context, w *world, r *crd.Release, v kubernet
 		return nil, err
 	}
 	waits.Message = fmt.Sprintf("it was deleted while it is %s, and goes when it is over.", known.Phase)
-	if known.Phase == release.Settling {
-		waits.Remedy = "Wait: kubectl greenroom status says for what. It goes at once with its Fleet."
-		return []kubernetes.Condition{waits}, nil
-	}
-	waits.Remedy = fmt.Sprintf("Roll it back (kubectl greenroom rollback %s) or settle it (kubectl greenroom release settle %s).", r.Name, r.Name)
+	waits.Remedy = deletionRemedy(known)
 	return []kubernetes.Condition{waits}, nil
+}
+
+// deletionRemedy is what ends a release whose Release was deleted: one that
+// settles already can be neither rolled back nor hurried.
+func deletionRemedy(r release.Release) string {
+	if r.Phase == release.Settling {
+		return "Wait: kubectl greenroom status says for what."
+	}
+	return fmt.Sprintf("Roll it back (kubectl greenroom rollback %s) or settle it (kubectl greenroom release settle %s).", r.Name, r.Name)
 }
 
 // hold makes sure that a Release says whose it is, and stays until nothing

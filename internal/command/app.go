@@ -88,6 +88,7 @@ type Connection interface {
 type App struct {
 	Env        *Env
 	Name       string // what people call the program: greenroom, kubectl greenroom
+	Again      string // flags that what people are told to type needs too, such as " -n shop"
 	Shorthands string // letters of flags that the program uses for itself on every command
 	Connection Connection
 	output     string

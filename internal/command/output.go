@@ -76,7 +76,7 @@ func (a *App) called(text string) string {
 	if a.Name == ownName {
 		return text
 	}
-	return spoken.ReplaceAllString(text, a.Name+" $2")
+	return spoken.ReplaceAllString(text, a.Name+a.Again+" $2")
 }
 
 // named is w for messages, each of which is written at once.

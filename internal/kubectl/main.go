@@ -40,6 +40,11 @@ A Fleet is applied with kubectl apply; so may a Release be, instead of release
 open. Begin with:  kubectl greenroom status`,
 	})
 	a.flags.register(root.PersistentFlags())
+	before := root.PersistentPreRunE
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		a.inNamespaceAgain(a.flags.namespace)
+		return before(cmd, args)
+	}
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Fleet:"}, &cobra.Group{ID: "release", Title: "Release:"},
 		&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "access", Title: "Let in:"})
 	for group, commands := range map[string][]*cobra.Command{
@@ -55,6 +60,14 @@ open. Begin with:  kubectl greenroom status`,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	return command.Group(root, a.VersionCommand())
+}
+
+// inNamespaceAgain lets what people are told to type name the namespace, where
+// it is not the context's: without it they would be told of no Fleet.
+func (a *app) inNamespaceAgain(namespace string) {
+	if namespace != "" {
+		a.Again = " -n " + namespace
+	}
 }
 
 // tokenCommand says what stands for API tokens here.

@@ -140,6 +140,9 @@ func (a *app) inNamespace(r *unstructured.Unstructured, k *cluster) error {
 	case own == "":
 		r.SetNamespace(k.namespace)
 	case a.flags.namespace == "":
+		if own != k.namespace {
+			a.inNamespaceAgain(own)
+		}
 		k.namespace = own
 	case a.flags.namespace != own:
 		return command.BadInputf("%s is for the namespace %s, not for %s: leave out -n, or name that one", r.GetName(), own, a.flags.namespace)

@@ -161,8 +161,9 @@ func TestReleaseOpenElsewhere(t *testing.T) {
 		says                  string
 	}{
 		{home, "default", command.BadInput, "leave out -n"},
-		{elsewhere, "", command.Done, "r42 is Previewing"},
-		{elsewhere, p.shop, command.Done, "r42 was open with this content already."},
+		{elsewhere, "", command.Done, "kubectl greenroom -n " + p.shop + " pass create r42"},
+		{elsewhere, p.shop, command.Done, "kubectl greenroom -n " + p.shop + " promote r42"},
+		{home, "", command.Done, "kubectl greenroom promote r42"},
 	} {
 		args := []string{"release", "open", "--timeout", "2m", "-f", file}
 		if c.namespace != "" {

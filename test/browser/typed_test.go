@@ -64,6 +64,7 @@ spec:
 			b.Fill(label, text)
 		}
 		b.Click(do)
+		b.Answered()
 		b.Shows(then...)
 		harmless(t, b, button)
 	}

@@ -95,8 +95,20 @@ func (b *Browser) Up(key string) {
 // awaitReady waits until the page has loaded and its scripts have taken it in.
 func (b *Browser) awaitReady() {
 	b.t.Helper()
-	Eventually(b.t, "the page is ready", func() error {
-		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](ready))
+	b.await("the page is ready", ready)
+}
+
+// Answered waits until what was asked of the server is answered, and in the page:
+// where the page says before what the answer will say, too.
+func (b *Browser) Answered() {
+	b.t.Helper()
+	b.await("the server has answered", ready+` && !document.querySelector('.htmx-request')`)
+}
+
+func (b *Browser) await(what, condition string) {
+	b.t.Helper()
+	Eventually(b.t, what, func() error {
+		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](condition))
 		if err == nil && !is {
 			err = fmt.Errorf("it is not")
 		}

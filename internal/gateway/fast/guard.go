@@ -27,7 +27,7 @@ type guard struct {
 	left    int64 // of a body with a length
 	chunks  http1.Chunks
 	request http1.Request
-	within  atomic.Bool // a body that has begun is not whole: its client may be sending it
+	within  atomic.Bool // within a body, or behind what is malformed: the client may be sending on
 }
 
 // badHead is no request, and long enough not to be waited on for more.
@@ -48,8 +48,8 @@ func (g *guard) NetConn() net.Conn { return g.Conn }
 func (g *guard) CloseWrite() error { return closeWrite(g.Conn) }
 
 // Close closes the connection, such that what was written arrives. net/http
-// closes it at once behind an answer that began before its request had ended;
-// what that client still sends would reset it.
+// closes it at once behind an answer that began before its request had ended,
+// and behind a refusal; what that client still sends would reset it.
 func (g *guard) Close() error {
 	if !g.within.Load() || closeWrite(g.Conn) != nil {
 		return g.Conn.Close()
@@ -64,7 +64,7 @@ func (g *guard) Close() error {
 // Read reads what may be read.
 func (g *guard) Read(p []byte) (int, error) {
 	n, err := g.read(p)
-	if within := g.left > 0 || g.chunked; within != g.within.Load() {
+	if within := g.left > 0 || g.chunked || g.dead; within != g.within.Load() {
 		g.within.Store(within)
 	}
 	return n, err

@@ -20,21 +20,31 @@ import (
 
 // takeIn does of an operator's work what release open waits for: the status of
 // each Release that comes or changes. The API server ends watches as it pleases,
-// so that another begins then.
+// so that another begins then, each from the version of a list: one without a
+// version waits for the cluster's newest, which may never come to Releases.
 func (p *place) takeIn() {
 	var work sync.WaitGroup
 	ctx, cancel := context.WithCancel(p.t.Context())
 	p.t.Cleanup(func() { cancel(); work.Wait() })
 	work.Go(func() {
 		for ctx.Err() == nil {
-			seen, err := p.objects.Watch(ctx, &crd.ReleaseList{}, kube.InNamespace(p.shop))
+			var there crd.ReleaseList
+			err := p.objects.List(ctx, &there, kube.InNamespace(p.shop))
+			for i := range there.Items {
+				p.take(ctx, &there.Items[i])
+			}
+			var changes watch.Interface
+			if err == nil {
+				from := &kube.ListOptions{Namespace: p.shop, Raw: &metav1.ListOptions{ResourceVersion: there.ResourceVersion}}
+				changes, err = p.objects.Watch(ctx, &crd.ReleaseList{}, from)
+			}
 			if err != nil {
 				if ctx.Err() == nil {
 					p.t.Errorf("watch Releases: %v", err)
 				}
 				return
 			}
-			for e := range seen.ResultChan() {
+			for e := range changes.ResultChan() {
 				if r, ok := e.Object.(*crd.Release); ok && e.Type != watch.Deleted {
 					p.take(ctx, r)
 				}

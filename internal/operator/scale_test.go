@@ -184,9 +184,15 @@ func (r *rig) watchRoutes(names ...string) <-chan told {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	var there networkingv1.VirtualServiceList
+	if err := c.List(r.t.Context(), &there, client.InNamespace(r.ns)); err != nil {
+		r.t.Fatal(err)
+	}
+	// Without a version, a watch waits for the cluster's newest, which may never come to VirtualServices.
+	from := &metav1.ListOptions{ResourceVersion: there.ResourceVersion}
 	out := make(chan told, 100)
 	for _, name := range names {
-		w, err := c.Watch(r.t.Context(), &networkingv1.VirtualServiceList{}, client.InNamespace(r.ns), client.MatchingFields{"metadata.name": name})
+		w, err := c.Watch(r.t.Context(), &networkingv1.VirtualServiceList{}, &client.ListOptions{Namespace: r.ns, Raw: from}, client.MatchingFields{"metadata.name": name})
 		if err != nil {
 			r.t.Fatal(err)
 		}

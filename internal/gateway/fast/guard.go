@@ -26,6 +26,7 @@ type guard struct {
 	chunked bool  // within a body in chunks
 	left    int64 // of a body with a length
 	chunks  http1.Chunks
+	trailer http1.List // behind chunks
 	request http1.Request
 	within  atomic.Bool // within a body, or behind what is malformed: the client may be sending on
 }
@@ -187,6 +188,9 @@ func (g *guard) lookAtHead() bool {
 func (g *guard) lookAtChunks() {
 	for b := g.buf[g.ok:]; len(b) > 0 && !g.chunks.Over(); b = g.buf[g.ok:] {
 		_, n, err := g.chunks.Next(b)
+		if err == nil && g.chunks.Over() {
+			err = g.chunks.Trailers(&g.trailer)
+		}
 		if err != nil {
 			g.refuse(badChunk)
 			return

@@ -62,19 +62,23 @@ func TestGuardKeepsWhatIsNotWhole(t *testing.T) {
 func TestGuardReplacesMalformedChunks(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for body, data := range map[string]string{
-		"3;a\x01\r\nabc\r\n0\r\n\r\n":               "",
-		"3\rabc\r\n0\r\n\r\n":                       "",
-		"3;a\rX\r\nabc\r\n":                         "",
-		"X":                                         "",
-		"3;\x00":                                    "",
-		"3\r\nabc\r\n0\r\n\rX\r\n":                  "abc",
-		"3\r\nabc\r\n0\r\nA: b\rX\r\n":              "abc",
-		"30x\r\n":                                   "",
-		"3\r\nabcX\r\n0\r\n\r\n":                    "abc",
-		"3\r\nabc\rX0\r\n\r\n":                      "abc",
-		"3\r\nabc\r\n2;a\x01\r\n":                   "abc",
-		"3\r\nabc\r\n0\r\nno field\n":               "abc",
-		"3\r\nabc\r\n0\r\nA: b\r\n c: d\r\nX\n\r\n": "abc",
+		"3;a\x01\r\nabc\r\n0\r\n\r\n":                      "",
+		"3\rabc\r\n0\r\n\r\n":                              "",
+		"3;a\rX\r\nabc\r\n":                                "",
+		"X":                                                "",
+		"3;\x00":                                           "",
+		"3\r\nabc\r\n0\r\n\rX\r\n":                         "abc",
+		"3\r\nabc\r\n0\r\nA: b\rX\r\n":                     "abc",
+		"30x\r\n":                                          "",
+		"3\r\nabcX\r\n0\r\n\r\n":                           "abc",
+		"3\r\nabc\rX0\r\n\r\n":                             "abc",
+		"3\r\nabc\r\n2;a\x01\r\n":                          "abc",
+		"3\r\nabc\r\n0\r\nno field\n":                      "abc",
+		"3\r\nabc\r\n0\r\nA: b\r\n c: d\r\nX\n\r\n":        "abc",
+		"3\r\nabc\r\n0\r\nA: b\r\n c\r\n\r\n":              "abc", // obs-fold: RFC 9112, section 5.2
+		"3\r\nabc\r\n0\r\nA : b\r\n\r\n":                   "abc", // section 5.1
+		"3\r\nabc\r\n0\r\nA: b\x00c\r\n\r\n":               "abc", // RFC 9110, section 5.5
+		"3\r\nabc\r\n0\r\nA@: b\r\n\r\n":                   "abc", // section 5.1
 		"3\r\nabc\r\n0\r\nA: " + strings.Repeat("x", 5000): "abc",
 	} {
 		for _, step := range []int{1, 2, 3, len(body)} {

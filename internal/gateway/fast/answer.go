@@ -90,7 +90,7 @@ func (c *conn) appendHead(bodyless bool) {
 		h.Delete("Content-Length")
 	}
 	trailer := ""
-	if a.Length == http1.Chunked && a.Trailer != "" {
+	if c.announces() {
 		trailer = announced(a.Trailer)
 	}
 	c.flight.Answered(h)
@@ -116,6 +116,15 @@ func (c *conn) appendHead(bodyless bool) {
 		b = append(b, "Connection: close\r\n"...)
 	}
 	c.x.out = append(b, '\r', '\n')
+}
+
+// announces reports whether the trailers that the answer announces are announced
+// to the client: not where it has no body, as net/http has it, which does not look
+// that closely at answers to HEAD.
+func (c *conn) announces() bool {
+	a := &c.ans
+	return a.Length == http1.Chunked && len(a.Header.Values("Content-Length")) == 0 &&
+		(c.req.Method == "HEAD" || a.Status != 204 && a.Status != 304)
 }
 
 // end keeps b, which is the last of the answer, for when the call has ended.
@@ -192,7 +201,7 @@ func unexpected(err error) error {
 
 // copyChunks copies a body in chunks, each as it comes.
 func (c *conn) copyChunks() error {
-	var chunks http1.Chunks
+	chunks := http1.Chunks{Loose: true}
 	x := &c.x
 	s := c.stream()
 	for {

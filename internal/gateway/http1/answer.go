@@ -92,10 +92,24 @@ func (a *Answer) frame() error {
 	switch {
 	case lengths+codings > 1 || announced > 1 || codings == 1 && a.Minor == 0:
 		return errFraming
+	case codings == 1 && announcesFraming(a.Trailer):
+		return errFraming
 	case codings == 1:
 		a.Length = Chunked
 	}
 	return nil
+}
+
+// announcesFraming reports whether a value of Trailer has a name that must not
+// come behind a body, since it says where one ends (RFC 9110, section 6.5.1).
+func announcesFraming(names string) bool {
+	for name := range strings.SplitSeq(names, ",") {
+		name = strings.Trim(name, " \t")
+		if equal(name, "Content-Length") || equal(name, "Transfer-Encoding") || equal(name, "Trailer") {
+			return true
+		}
+	}
+	return false
 }
 
 // ParseLoosely reads a head as net/http does, which puts up with lines that end

@@ -1,6 +1,13 @@
 package http1
 
-import "bytes"
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"maps"
+	"net/textproto"
+	"slices"
+)
 
 // Bounds on what stands around the data of chunks, in bytes.
 const (
@@ -9,8 +16,12 @@ const (
 )
 
 // Chunks reads a body in chunks from the pieces in which it comes. The zero
-// value begins one.
+// value begins one of a client.
 type Chunks struct {
+	// Loose is for what services send: it is read as net/http reads it where the
+	// strict reading fails, for the reasons that ParseLoosely has.
+	Loose bool
+
 	state   state
 	left    int64 // of the chunk's data
 	digits  int
@@ -21,8 +32,9 @@ type Chunks struct {
 type state uint8
 
 const (
-	size state = iota // before or in a size
-	ext               // in an extension
+	size   state = iota // before or in a size
+	ext                 // in an extension
+	blanks              // behind a size, where Loose
 	sizeLF
 	data
 	dataCR
@@ -62,7 +74,7 @@ func (c *Chunks) Next(b []byte) (piece []byte, n int, err error) {
 // step reads one byte of what stands around the data.
 func (c *Chunks) step(b byte) error {
 	switch c.state {
-	case size, ext:
+	case size, ext, blanks:
 		if c.line++; c.line > maxChunkLine {
 			return errChunkExt
 		}
@@ -100,6 +112,10 @@ func (c *Chunks) sizeLine(b byte) error {
 		if !text[b] {
 			return errChunkExt
 		}
+	case c.Loose && c.digits > 0 && (b == ' ' || b == '\t'):
+		c.state = blanks
+	case c.state == blanks:
+		return errChunkSize
 	case b == ';':
 		if c.digits == 0 {
 			return errChunkSize
@@ -166,11 +182,34 @@ func (c *Chunks) Trailers(l *List) error {
 	if len(c.trailer) == 0 {
 		return nil
 	}
-	return l.fields(string(c.trailer))
+	err := l.fields(string(c.trailer))
+	if err != nil && c.Loose {
+		l.Reset()
+		return l.fieldsLoosely(c.trailer)
+	}
+	return err
+}
+
+// fieldsLoosely reads lines as net/http does, which puts up with folded fields,
+// and leaves out what has no name that can be sent on.
+func (l *List) fieldsLoosely(lines []byte) error {
+	h, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(lines))).ReadMIMEHeader()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if !isToken(name) {
+			continue
+		}
+		for _, value := range h[name] {
+			l.Add(name, value)
+		}
+	}
+	return nil
 }
 
 // Reset begins another body.
-func (c *Chunks) Reset() { *c = Chunks{trailer: c.trailer[:0]} }
+func (c *Chunks) Reset() { *c = Chunks{Loose: c.Loose, trailer: c.trailer[:0]} }
 
 // AppendChunk appends data as one chunk; none at all for no data.
 func AppendChunk(b, data []byte) []byte {

@@ -45,3 +45,36 @@ func TestChunkBounds(t *testing.T) {
 		}
 	}
 }
+
+// What a service sends is read as net/http reads it, where that is clear.
+func TestLooseChunks(t *testing.T) {
+	for in, want := range map[string]struct{ data, trailer string }{
+		"3 \r\nabc\r\n2\t \r\nde\r\n0\r\n\r\n":        {"abcde", ""},
+		"3\r\nabc\r\n0\r\nA: b\r\n c\r\nB: d\r\n\r\n": {"abc", "A: b c\r\nB: d\r\n"},
+		"3\r\nabc\r\n0\r\nA : b\r\nB: d\r\n\r\n":      {"abc", "B: d\r\n"}, // a name that is no token is not sent on
+		"3\r\nabc\r\n0\r\nB: d\r\nA: b\r\n\r\n":       {"abc", "B: d\r\nA: b\r\n"},
+	} {
+		for _, step := range []int{1, len(in)} {
+			data, trailer, over, err := readBody([]byte(in), step, http1.Chunks{Loose: true})
+			if got := string(trailer.Append(nil)); string(data) != want.data || got != want.trailer || !over || err != nil {
+				t.Errorf("%q, %d at a time: %q, %q, %v, %v", in, step, data, got, over, err)
+			}
+		}
+	}
+	for _, in := range []string{"3 x\r\nabc\r\n", " 3\r\nabc\r\n", "3 ;a\r\nabc\r\n", "3 3\r\nabc\r\n", "0\r\nno field\r\n\r\n", "3\nabc\r\n"} {
+		if _, _, _, err := readBody([]byte(in), len(in), http1.Chunks{Loose: true}); !errors.Is(err, http1.ErrMalformed) {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+// A trailer must not say where a body ends (RFC 9110, section 6.5.1).
+func TestAnswerAnnouncesFraming(t *testing.T) {
+	for names, good := range map[string]bool{"A": true, "A, B": true, "": true, "A, content-length": false, "Transfer-Encoding": false, "Trailer ,A": false} {
+		var a http1.Answer
+		err := a.Parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: " + names + "\r\n\r\n")
+		if (err == nil) != good {
+			t.Errorf("%q: %v", names, err)
+		}
+	}
+}

@@ -110,25 +110,28 @@ func chunks(t *testing.T, in []byte, step int) {
 }
 
 func readChunks(in []byte, step int) (data []byte, over bool, err error) {
-	var c http1.Chunks
+	data, _, over, err = readBody(in, step, http1.Chunks{})
+	return data, over, err
+}
+
+func readBody(in []byte, step int, c http1.Chunks) (data []byte, trailer http1.List, over bool, err error) {
 	for n := 0; n < len(in) && !c.Over(); {
 		b := in[n:min(n+step, len(in)):min(n+step, len(in))]
 		for len(b) > 0 && !c.Over() {
 			piece, used, err := c.Next(b)
 			if err != nil {
-				return data, false, err
+				return data, trailer, false, err
 			}
 			if used <= 0 && !c.Over() || used > len(b) {
-				return data, false, http1.ErrMalformed
+				return data, trailer, false, http1.ErrMalformed
 			}
 			data = append(data, piece...)
 			b = b[used:]
 			n += used
 		}
 	}
-	var l http1.List
 	if c.Over() {
-		err = c.Trailers(&l)
+		err = c.Trailers(&trailer)
 	}
-	return data, c.Over(), err
+	return data, trailer, c.Over(), err
 }

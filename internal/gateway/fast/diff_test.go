@@ -46,6 +46,8 @@ import (
 //     section 7.6.1).
 //   - Whether a GET is sent again that a service closes its connection on: both
 //     paths do so where the connection was used before, and each has its own.
+//   - An empty User-Agent, and all but the first of several, which is no list
+//     (RFC 9110, section 10.1.5): net/http does not send them.
 //   - How soon a client that left is noticed: at once by net/http, within a tenth
 //     of a second by the fast path.
 var (
@@ -177,7 +179,10 @@ func (p *path) serve(w http.ResponseWriter, r *http.Request) {
 func dump(h http.Header) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if !slices.Contains(ignored, name) {
+		if name == "User-Agent" {
+			h[name] = slices.DeleteFunc(h[name][:1:1], func(agent string) bool { return agent == "" })
+		}
+		if !slices.Contains(ignored, name) && len(h[name]) > 0 {
 			fmt.Fprintf(&b, "%s: %q\n", name, h[name])
 		}
 	}

@@ -28,7 +28,7 @@ type guard struct {
 	chunks  http1.Chunks
 	trailer http1.List // behind chunks
 	request http1.Request
-	within  atomic.Bool // within a body, or behind what is malformed: the client may be sending on
+	done    atomic.Bool // the client sends nothing more
 }
 
 // badHead is no request, and long enough not to be waited on for more.
@@ -42,6 +42,9 @@ const badChunk = "\r\x00\r\n\r\n"
 // guardRoom is how much a guard reads at a time.
 const guardRoom = 4 << 10
 
+// lingerRoom is how much is read at a time that nobody wants.
+const lingerRoom = 1 << 10
+
 // NetConn returns the connection beneath.
 func (g *guard) NetConn() net.Conn { return g.Conn }
 
@@ -50,14 +53,15 @@ func (g *guard) CloseWrite() error { return closeWrite(g.Conn) }
 
 // Close closes the connection, such that what was written arrives. net/http
 // closes it at once behind an answer that began before its request had ended,
-// and behind a refusal; what that client still sends would reset it.
+// behind a request that it refuses, and behind the last that it wants: what the
+// client still sends would reset it.
 func (g *guard) Close() error {
-	if !g.within.Load() || closeWrite(g.Conn) != nil {
+	if g.done.Load() || closeWrite(g.Conn) != nil {
 		return g.Conn.Close()
 	}
 	go func() {
 		defer g.Conn.Close()
-		lingerOn(g.Conn, make([]byte, guardRoom))
+		lingerOn(g.Conn, make([]byte, lingerRoom))
 	}()
 	return nil
 }
@@ -65,8 +69,8 @@ func (g *guard) Close() error {
 // Read reads what may be read.
 func (g *guard) Read(p []byte) (int, error) {
 	n, err := g.read(p)
-	if within := g.left > 0 || g.chunked || g.dead; within != g.within.Load() {
-		g.within.Store(within)
+	if err != nil && !timeout(err) {
+		g.done.Store(true)
 	}
 	return n, err
 }

@@ -142,6 +142,8 @@ func TestLastAnswerIsNotReset(t *testing.T) {
 		for begun, status := range map[string]string{
 			"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc": "413",
 			"POST/HTTP/1.1\r\nHost: x\r\n\r\n":                                "400",
+			"GET / HTTP/0.9\r\nHost: x\r\n\r\n":                               "505",
+			"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n":                            "400",
 		} {
 			eventually(t, "a client sends on behind its answer "+status, func() bool { return sends(t, f, begun, status) == nil })
 		}

@@ -145,6 +145,9 @@ func hex(b byte) int {
 
 // trail collects the trailer section, and returns how many bytes of b are its.
 func (c *Chunks) trail(b []byte) (int, error) {
+	if c.Loose {
+		return c.trailLoosely(b)
+	}
 	before := len(c.trailer)
 	for used := 0; ; {
 		i := bytes.IndexByte(b[used:], '\n')
@@ -171,6 +174,26 @@ func (c *Chunks) trail(b []byte) (int, error) {
 			return used, nil
 		}
 	}
+}
+
+// trailLoosely is trail, where a line may end with a bare LF.
+func (c *Chunks) trailLoosely(b []byte) (int, error) {
+	before := len(c.trailer)
+	c.trailer = append(c.trailer, b...)
+	end := 2
+	if !bytes.HasPrefix(c.trailer, []byte("\r\n")) {
+		if end = bytes.Index(c.trailer, []byte("\r\n\r\n")) + 4; end < 4 {
+			end = len(c.trailer) + 1 // not there yet
+		}
+	}
+	switch {
+	case min(end, len(c.trailer)) > maxTrailers:
+		return 0, errTrailer
+	case end > len(c.trailer):
+		return len(b), nil
+	}
+	c.trailer, c.state = c.trailer[:end], over
+	return end - before, nil
 }
 
 // Over reports whether the body has ended.

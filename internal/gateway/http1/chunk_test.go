@@ -52,6 +52,7 @@ func TestLooseChunks(t *testing.T) {
 		"3 \r\nabc\r\n2\t \r\nde\r\n0\r\n\r\n":        {"abcde", ""},
 		"3\r\nabc\r\n0\r\nA: b\r\n c\r\nB: d\r\n\r\n": {"abc", "A: b c\r\nB: d\r\n"},
 		"3\r\nabc\r\n0\r\nA : b\r\nB: d\r\n\r\n":      {"abc", "B: d\r\n"}, // a name that is no token is not sent on
+		"3\r\nabc\r\n0\r\nA: b\nB: d\r\n\r\n":         {"abc", "A: b\r\nB: d\r\n"},
 		"3\r\nabc\r\n0\r\nB: d\r\nA: b\r\n\r\n":       {"abc", "B: d\r\nA: b\r\n"},
 	} {
 		for _, step := range []int{1, len(in)} {
@@ -61,7 +62,7 @@ func TestLooseChunks(t *testing.T) {
 			}
 		}
 	}
-	for _, in := range []string{"3 x\r\nabc\r\n", " 3\r\nabc\r\n", "3 ;a\r\nabc\r\n", "3 3\r\nabc\r\n", "0\r\nno field\r\n\r\n", "3\nabc\r\n"} {
+	for _, in := range []string{"3 x\r\nabc\r\n", " 3\r\nabc\r\n", "3 ;a\r\nabc\r\n", "3 3\r\nabc\r\n", "0\r\nno field\r\n\r\n", "3\nabc\r\n", "0\r\nA: " + strings.Repeat("x", 4<<10-6) + "\r\n\r\n"} {
 		if _, _, _, err := readBody([]byte(in), len(in), http1.Chunks{Loose: true}); !errors.Is(err, http1.ErrMalformed) {
 			t.Errorf("%q: %v", in, err)
 		}

@@ -50,7 +50,7 @@ var (
 		"Baggage: greenroom.release=r2,a=b\r\n", "Baggage: a=b\r\n", "Baggage: ,\r\n", "baggage: greenroom%2Erelease=r2;p\r\n", "X-Greenroom-Release: r2\r\n", "x_greenroom_release: r2\r\n", "X-Greenroom-Trail: a\r\n",
 		"Cookie: a=b; greenroom_pass=PASS\r\n", "Cookie: greenroom_session=r2\r\n", "Cookie: ;;\r\n", "Cookie: greenroom_pass=\r\nCookie: c=d\r\n", "Greenroom-Pass: PASS\r\n", "Greenroom-Pass: x\r\n",
 		"X-Forwarded-For: 192.0.2.1, y\r\n", "X-Forwarded-Proto: https\r\n", "X-Forwarded-Host: y\r\n", "Forwarded: for=y\r\n", "X-Request-Id: a\r\n", "Accept: text/html\r\n", "Sec-Fetch-Dest: document\r\n", "User-Agent:\r\n", "Pragma: no-cache\r\n", "Range: bytes=0-1\r\n",
-		"Content-Type: application/grpc\r\n", "Content-Encoding: gzip\r\n", "Http2-Settings: AA\r\n", "Idempotency-Key: a\r\n", "Authorization: Basic YTpi\r\n", "Proxy-Authorization: x\r\n",
+		"Content-Encoding: gzip\r\n", "Http2-Settings: AA\r\n", "Idempotency-Key: a\r\n", "Authorization: Basic YTpi\r\n", "Proxy-Authorization: x\r\n",
 	}
 	chunks  = []string{"3\r\nabc\r\n", "1;a=b\r\na\r\n", "0003\r\nabc\r\n", "A\r\n0123456789\r\n", "3 \r\nabc\r\n", "3\nabc\n", "3\r\nabcd\r\n", "3;a=\"b\r\n\"\r\nabc\r\n", "-1\r\n", "0x3\r\nabc\r\n", "+3\r\nabc\r\n", "ffffffffffffffffff\r\n", "3\r\nab", "\r\n", ""}
 	ends    = []string{"0\r\n\r\n", "0\r\nA: b\r\n\r\n", "0\r\nA: b\r\nA: c\r\nGreenroom-Pass: x\r\n\r\n", "0\r\nContent-Length: 3\r\nHost: y\r\n\r\n", "0\r\nA: b\r\n c\r\n\r\n", "0\r\nA : b\r\n\r\n", "0\r\nA\r\n\r\n", "0;a=b\r\n\r\n", "000\r\n\r\n", "0\r\n\n", "0\n\n", "0\r\nA: b\r\n", "0\r\n: b\r\n\r\n", "0\r\nBaggage: greenroom.release=r2\r\nTrailer: A\r\n\r\n", ""}
@@ -82,7 +82,7 @@ func (d *deck) body() string {
 	return d.pick(codings) + d.some(3, chunks) + d.pick(ends)
 }
 
-func (d *deck) request() string {
+func (d *deck) request(targets []string) string {
 	return d.pick(blanks) + d.pick(verbs) + " " + d.pick(targets) + " " + d.pick(protocols) + "\r\n" + d.pick(hosts) + d.some(4, sent) + d.body()
 }
 
@@ -94,10 +94,11 @@ func (d *deck) answer() string {
 func exchange(t *testing.T, hasty, patient paths, d deck) {
 	t.Helper()
 	answer := d.answer()
-	requests := d.request()
+	requests := ""
 	for range d.number(3) {
-		requests += d.request()
+		requests += d.request(targets[1:]) // behind /raw, a connection is closed that may be used again just then
 	}
+	requests += d.request(targets)
 	say(hasty, answer)
 	say(patient, answer)
 	compare(t, hasty, patient, []byte(requests+last))

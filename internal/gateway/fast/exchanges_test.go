@@ -45,7 +45,7 @@ var (
 	hosts     = []string{"Host: x\r\n", "", "Host: y:80\r\n", "Host:\r\n", "Host: x\r\nHost: x\r\n", "Host: a b\r\n", "host:x \r\n", "Host: [::1]:1\r\n", "Host: \xff\r\n"}
 	sent      = []string{
 		"A: b\r\n", "a:\r\n", "A:  b \t\r\n", "A: \xff\r\n", "A: b\r\n c\r\n", "A : b\r\n", ": b\r\n", "A@: b\r\n", "A: b\x00\r\n", "A: b\n", "A: b\rc\r\n", "A\r\n", "\xff: b\r\n",
-		"Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: A, x-b\r\n", "Connection: close, keep-alive\r\n", "Connection: Host, Cookie\r\n", "Connection: Upgrade\r\n", "Connection:\r\n", "Connection: Transfer-Encoding\r\n", "Connection: Content-Length\r\n", "Keep-Alive: 5\r\n", "Proxy-Connection: keep-alive\r\n",
+		"Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: A, x-b\r\n", "Connection: close, keep-alive\r\n", "Connection: x close\r\n", "Connection: Host, Cookie\r\n", "Connection: Upgrade\r\n", "Connection:\r\n", "Connection: Transfer-Encoding\r\n", "Connection: Content-Length\r\n", "Keep-Alive: 5\r\n", "Proxy-Connection: keep-alive\r\n",
 		"Upgrade: websocket\r\n", "Upgrade: h2c\r\n", "TE: trailers\r\n", "TE: gzip;q=1, Trailers\r\n", "Trailer: A\r\n", "Trailer: Content-Length\r\n", "Expect: 100-continue\r\n", "Expect: 100-Continue\r\n", "Expect: x\r\n", "Expect:\r\n",
 		"Baggage: greenroom.release=r2,a=b\r\n", "Baggage: a=b\r\n", "Baggage: ,\r\n", "baggage: greenroom%2Erelease=r2;p\r\n", "X-Greenroom-Release: r2\r\n", "x_greenroom_release: r2\r\n", "X-Greenroom-Trail: a\r\n",
 		"Cookie: a=b; greenroom_pass=PASS\r\n", "Cookie: greenroom_session=r2\r\n", "Cookie: ;;\r\n", "Cookie: greenroom_pass=\r\nCookie: c=d\r\n", "Greenroom-Pass: PASS\r\n", "Greenroom-Pass: x\r\n",

@@ -79,7 +79,7 @@ func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 // frame finds out what the fields say of the message and its connection.
 func (r *Request) frame() error {
-	hosts, codings := 0, 0
+	hosts, codings, connections := 0, 0, 0
 	r.Close = r.Minor == 0
 	r.Fields = len(r.Header.lines)
 	for i := range r.Header.lines {
@@ -101,7 +101,8 @@ func (r *Request) frame() error {
 			}
 		case 10:
 			if equal(at.name, "Connection") {
-				r.connection(at.value)
+				r.connection(at.value, connections == 0)
+				connections++
 			}
 		case 14:
 			if equal(at.name, "Content-Length") {
@@ -137,14 +138,27 @@ func (r *Request) frame() error {
 	return nil
 }
 
-// connection reads the options of a Connection field.
-func (r *Request) connection(value string) {
+// connection reads the options of a Connection field. In the first one, net/http
+// takes what stands between blanks for options, too; a connection that is closed
+// to be sure does no harm.
+func (r *Request) connection(value string, first bool) {
 	for option := range strings.SplitSeq(value, ",") {
 		switch option = strings.Trim(option, " \t"); {
-		case equal(option, "close"):
+		case equal(option, "close"), first && closesBetweenBlanks(option):
 			r.Close = true
 		case equal(option, "upgrade"):
 			r.Upgrade = true
 		}
 	}
 }
+
+func closesBetweenBlanks(option string) bool {
+	for word := range strings.FieldsFuncSeq(option, isBlank) {
+		if equal(word, "close") {
+			return true
+		}
+	}
+	return false
+}
+
+func isBlank(r rune) bool { return r == ' ' || r == '\t' }

@@ -11,7 +11,7 @@ import (
 
 // Bounds on what stands around the data of chunks, in bytes.
 const (
-	maxChunkLine = 4 << 10 // a size with its extension
+	maxChunkLine = 4<<10 - 1 // a size with its extension, up to its LF
 	maxTrailers  = 4 << 10
 )
 

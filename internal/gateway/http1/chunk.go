@@ -13,6 +13,11 @@ import (
 const (
 	maxChunkLine = 4<<10 - 1 // a size with its extension, up to its LF
 	maxTrailers  = 4 << 10
+
+	// Of the sizes' lines together, what goes beyond twice the data and
+	// perChunk for each: so that what costs much to read must bring something.
+	maxExcess = 16 << 10
+	perChunk  = 16
 )
 
 // Chunks reads a body in chunks from the pieces in which it comes. The zero
@@ -25,6 +30,7 @@ type Chunks struct {
 	state   state
 	left    int64 // of the chunk's data
 	digits  int
+	excess  int64
 	line    int    // bytes of the size's line or of the trailer section so far
 	trailer []byte // the section as it came, with its empty line
 }
@@ -82,6 +88,9 @@ func (c *Chunks) step(b byte) error {
 	case sizeLF:
 		if b != '\n' {
 			return errBareCR
+		}
+		if c.excess = max(0, c.excess+int64(c.line)+1-perChunk-2*min(c.left, maxExcess)); c.excess > maxExcess {
+			return errChunkExcess
 		}
 		c.state, c.line, c.digits = data, 0, 0
 		if c.left == 0 {

@@ -29,6 +29,11 @@ func TestChunkBounds(t *testing.T) {
 		"0\r\nA: " + strings.Repeat("x", 4<<10-7) + "\r\n\r\n":  true,
 		"0\r\nA: " + strings.Repeat("x", 4<<10-6) + "\r\n\r\n":  false,
 
+		strings.Repeat("1;"+strings.Repeat("x", 998)+"\r\na\r\n", 16): true,
+		strings.Repeat("1;"+strings.Repeat("x", 998)+"\r\na\r\n", 17): false,
+		strings.Repeat("1\r\na\r\n", 20_000):                          true,
+		"3fffffffffffffff;" + strings.Repeat("x", 4000) + "\r\na":     true,
+
 		"1\r\naX\n": false,
 		"1\r\na\rX": false,
 		"\r\n":      false,

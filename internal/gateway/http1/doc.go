@@ -40,5 +40,6 @@ const (
 	errChunkSize   = malformed("a chunk's size is no number (RFC 9112, section 7.1)")
 	errChunkEnd    = malformed("a chunk does not end where its size says (RFC 9112, section 7.1)")
 	errChunkExt    = malformed("a chunk's extension is too long, or has a control character (RFC 9112, section 7.1.1)")
+	errChunkExcess = malformed("the chunks' sizes and extensions are far longer than their data (RFC 9112, section 7.1.1)")
 	errTrailer     = malformed("the trailer section is too long (RFC 9112, section 7.1.2)")
 )

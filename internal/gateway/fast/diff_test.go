@@ -391,6 +391,10 @@ func seeds() []string {
 		"GET / HTTP/1.1\r\nHost: x\r\nA: b\x00\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("x", 9000) + "\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("A: b\r\n", 201) + "\r\n",
+		"BREW / HTTP/1.1\r\nHost: x\r\nContent-Length: 262143\r\n\r\n" + strings.Repeat("x", 262143),
+		"BREW / HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n" + strings.Repeat("x", 262144),
+		"BREW / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n40000\r\n" + strings.Repeat("x", 262144) + "\r\n0\r\n\r\n",
+		"BREW / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n40001\r\n" + strings.Repeat("x", 262145) + "\r\n0\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 20000),
 	}
 	for _, what := range []string{"chunks", "trailers", "early", "204", "304", "close", "until-close", "lf", "short", "nothing", "garbage", "two-digits", "both", "switch", "large", "hop"} {

@@ -241,10 +241,10 @@ func (c *conn) skipBody() error {
 		u.by = time.Now().Add(d)
 		defer c.unbound()
 	}
+	if u.left >= maxSkipped { // as net/http has it
+		return io.ErrShortBuffer
+	}
 	for u.pending() {
-		if u.left > maxSkipped || u.received > maxSkipped {
-			return io.ErrShortBuffer
-		}
 		if c.r == c.w {
 			if err := c.readBody(); err != nil {
 				return err
@@ -252,6 +252,9 @@ func (c *conn) skipBody() error {
 		}
 		if _, err := c.takeBody(nil); err != nil {
 			return err
+		}
+		if u.received > maxSkipped {
+			return io.ErrShortBuffer
 		}
 	}
 	return nil

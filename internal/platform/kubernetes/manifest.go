@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -17,11 +18,10 @@ import (
 // Digest tells apart what Manifest says of objects.
 type Digest [sha256.Size]byte
 
-// manifest is an object as it is applied.
+// manifest is an object as it is applied, but for its spec.
 type manifest struct {
 	metav1.TypeMeta `json:",inline"`
-	Metadata        manifestMeta    `json:"metadata"`
-	Spec            json.RawMessage `json:"spec,omitempty"`
+	Metadata        manifestMeta `json:"metadata"`
 }
 
 // manifestMeta is what greenroom says in an object's metadata.
@@ -42,11 +42,15 @@ func Manifest(o Object, resourceVersion string) ([]byte, error) {
 		return nil, fmt.Errorf("encode %T %s/%s: %w", o, o.GetNamespace(), o.GetName(), err)
 	}
 	gvk := o.GetObjectKind().GroupVersionKind()
-	return json.Marshal(manifest{
+	head, err := json.Marshal(manifest{
 		TypeMeta: metav1.TypeMeta{APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind},
 		Metadata: manifestMeta{Name: o.GetName(), Namespace: o.GetNamespace(), ResourceVersion: resourceVersion, Labels: o.GetLabels(), Annotations: o.GetAnnotations()},
-		Spec:     spec,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("encode %T %s/%s: %w", o, o.GetNamespace(), o.GetName(), err)
+	}
+	// A json.RawMessage would be taken apart again, and routes are long.
+	return slices.Concat(head[:len(head)-1], []byte(`,"spec":`), spec, []byte("}")), nil
 }
 
 // DigestOf is the digest of a desired object. Two with the same one are the
@@ -56,16 +60,18 @@ func DigestOf(o Object) (Digest, error) {
 	if err != nil {
 		return Digest{}, fmt.Errorf("encode %T: %w", o, err)
 	}
-	var spec []byte
+	text := append(head, 0)
 	if m := specOf(o); m != nil {
-		spec, err = proto.MarshalOptions{Deterministic: true}.Marshal(m)
+		text, err = proto.MarshalOptions{Deterministic: true}.MarshalAppend(text, m)
 	} else {
+		var spec []byte
 		spec, err = specJSON(o)
+		text = append(text, spec...)
 	}
 	if err != nil {
 		return Digest{}, fmt.Errorf("encode %T %s/%s: %w", o, o.GetNamespace(), o.GetName(), err)
 	}
-	return sha256.Sum256(append(append(head, 0), spec...)), nil
+	return sha256.Sum256(text), nil
 }
 
 func specJSON(o Object) ([]byte, error) {

@@ -127,10 +127,7 @@ func Run(ctx context.Context, o Options) error {
 		Log:    o.Log, Now: time.Now, Version: o.Version, Pages: o.pages(),
 		ClusterDomain: o.ClusterDomain, RootNamespace: o.RootNamespace,
 	})
-	served, err := fleets.API()
-	if err != nil {
-		return fmt.Errorf("set up the operator: %w", err)
-	}
+	served := fleets.API()
 	if err := errors.Join(
 		mgr.Add(ourCache{ours}),
 		watch(mgr, ours, fleets),

@@ -72,7 +72,11 @@ func (a *applier) follow(ctx context.Context, v kubernetes.Value, edges []*netwo
 	a.latest = v
 	all := true
 	for _, vs := range edges {
-		if err := a.putEdge(ctx, vs); err != nil {
+		encoded, err := new(kubernetes.Encoder).Encode(vs)
+		if err == nil {
+			err = a.putEdge(ctx, vs, encoded)
+		}
+		if err != nil {
 			a.log.Error("the edge could not be switched; it is tried again", "object", vs.Namespace+"/"+vs.Name, "error", err)
 			all = false
 		}
@@ -123,13 +127,14 @@ func (a *applier) pass(ctx context.Context, v kubernetes.Value, w *world, object
 		wanted[objectName(o)] = true
 	}
 	rest, edges := groups(objects), objects.Edges
+	encoder := &kubernetes.Encoder{}
 	objects = kubernetes.Objects{} // each lets go of one after the other
 	for _, group := range rest {
 		err := a.each(ctx, group, func(ctx context.Context, o kubernetes.Object) error {
 			if err := a.letPass(ctx, v); err != nil {
 				return err
 			}
-			return a.mend(ctx, there[objectName(o)], o, holds)
+			return a.mend(ctx, encoder, there[objectName(o)], o, holds)
 		})
 		if err != nil {
 			return err
@@ -219,9 +224,9 @@ func (a *applier) each(ctx context.Context, group []kubernetes.Object, do func(c
 
 // mend writes an object unless it is as it has to be. holds says whether the
 // state is this operator's since existing was read.
-func (a *applier) mend(ctx context.Context, existing, desired kubernetes.Object, holds func() error) error {
-	as, digest, err := a.asItHasToBe(existing, desired)
-	if as || err != nil {
+func (a *applier) mend(ctx context.Context, encoder *kubernetes.Encoder, existing, desired kubernetes.Object, holds func() error) error {
+	encoded, err := encoder.Encode(desired)
+	if err != nil || a.asItHasToBe(existing, desired, encoded.Digest) {
 		return err
 	}
 	a.mu.Lock()
@@ -235,19 +240,20 @@ func (a *applier) mend(ctx context.Context, existing, desired kubernetes.Object,
 			version = existing.GetResourceVersion()
 		}
 	}
-	left, err := a.fenced(ctx, a.client, desired, version)
+	left, err := a.fenced(ctx, a.client, desired, encoded, version)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.note(desired, digest, left, err)
+	a.note(desired, encoded.Digest, left, err)
 	return err
 }
 
 // mendEdge is mend for what a switch writes too: never from a former state.
 func (a *applier) mendEdge(ctx context.Context, v kubernetes.Value, existing kubernetes.Object, desired *networkingv1.VirtualService) error {
-	as, _, err := a.asItHasToBe(existing, desired)
+	encoded, err := new(kubernetes.Encoder).Encode(desired)
 	if err != nil {
 		return err
 	}
+	as := a.asItHasToBe(existing, desired, encoded.Digest)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.latest.State.Revision != v.State.Revision {
@@ -256,19 +262,15 @@ func (a *applier) mendEdge(ctx context.Context, v kubernetes.Value, existing kub
 	if as {
 		return nil
 	}
-	return a.putEdge(ctx, desired)
+	return a.putEdge(ctx, desired, encoded)
 }
 
-// asItHasToBe reports whether nothing needs to be written.
-func (a *applier) asItHasToBe(existing, desired kubernetes.Object) (bool, kubernetes.Digest, error) {
-	digest, err := kubernetes.DigestOf(desired)
-	if err != nil {
-		return false, digest, err
-	}
+// asItHasToBe reports whether nothing needs to be written. digest is of desired.
+func (a *applier) asItHasToBe(existing, desired kubernetes.Object, digest kubernetes.Digest) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	last, ok := a.written[objectName(desired)]
-	return ok && last.digest == digest && last.stands(existing, a.now()), digest, nil
+	return ok && last.digest == digest && last.stands(existing, a.now())
 }
 
 // note remembers what was written, or that it is not known. The caller holds
@@ -287,20 +289,16 @@ func (a *applier) note(o kubernetes.Object, digest kubernetes.Digest, left *meta
 }
 
 // putEdge applies the VirtualService of a Gateway. The caller holds mu.
-func (a *applier) putEdge(ctx context.Context, vs *networkingv1.VirtualService) (err error) {
-	digest, err := kubernetes.DigestOf(vs)
-	if err != nil {
-		return err
-	}
+func (a *applier) putEdge(ctx context.Context, vs *networkingv1.VirtualService, encoded kubernetes.Encoded) (err error) {
 	version := a.versionLeft(vs)
 	if version == "" {
 		version, err = a.versionOf(ctx, vs)
 	}
 	var left *metav1.PartialObjectMetadata
 	if err == nil {
-		left, err = a.fenced(ctx, a.edges, vs, version)
+		left, err = a.fenced(ctx, a.edges, vs, encoded, version)
 	}
-	a.note(vs, digest, left, err)
+	a.note(vs, encoded.Digest, left, err)
 	return err
 }
 
@@ -316,9 +314,9 @@ func (a *applier) versionLeft(o kubernetes.Object) string {
 // fenced applies an object of a version, "" for none. Where it is of another
 // one, or gone, it looks whether the state is this operator's still and tries
 // again.
-func (a *applier) fenced(ctx context.Context, c client.Client, o kubernetes.Object, version string) (left *metav1.PartialObjectMetadata, err error) {
+func (a *applier) fenced(ctx context.Context, c client.Client, o kubernetes.Object, encoded kubernetes.Encoded, version string) (left *metav1.PartialObjectMetadata, err error) {
 	for range tries {
-		if left, err = put(ctx, c, o, version); err == nil || !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		if left, err = put(ctx, c, o, encoded, version); err == nil || !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			return left, err
 		}
 		var lost error
@@ -353,10 +351,10 @@ func metadataOf(o kubernetes.Object) *metav1.PartialObjectMetadata {
 
 // put applies an object server-side, and returns what the API server made of
 // its metadata: nothing else of its answer is of interest.
-func put(ctx context.Context, c client.Client, o kubernetes.Object, version string) (*metav1.PartialObjectMetadata, error) {
+func put(ctx context.Context, c client.Client, o kubernetes.Object, encoded kubernetes.Encoded, version string) (*metav1.PartialObjectMetadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	data, err := kubernetes.Manifest(o, version)
+	data, err := encoded.Manifest(version)
 	if err != nil {
 		return nil, err
 	}

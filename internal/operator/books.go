@@ -99,7 +99,7 @@ func (e *Engine) recordHook(ctx context.Context, ask release.RunHook, result hoo
 
 func (e *Engine) newJobs(ctx context.Context) *job.Runner {
 	return job.New(ctx, job.Options{
-		Client: e.d.Direct, Pods: e.d.Kube, Fleet: e.key,
+		Client: e.d.Direct, Pods: e.d.Pods, Fleet: e.key,
 		Hooks: func(name string) (crd.Hooks, bool) {
 			r, ok := e.releaseObject(name)
 			if !ok {

@@ -3,8 +3,10 @@ package operator
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -44,10 +46,14 @@ func (d Deps) options() dashboard.Options {
 
 // browse answers with the fleet's dashboard, made for whoever opens it first: most of
 // many fleets' are never asked for.
-func (e *Engine) browse(w http.ResponseWriter, r *http.Request) {
-	d, err := e.dashboard()
+func (e *Engine) browse(w http.ResponseWriter, r *http.Request) { show(w, r, e.log, e.dashboard) }
+
+// show answers with a dashboard that is made when somebody asks for it: one takes
+// about 2 MiB of memory.
+func show(w http.ResponseWriter, r *http.Request, log *slog.Logger, made func() (*dashboard.Dashboard, error)) {
+	d, err := made()
 	if err != nil {
-		e.log.Error("there is no dashboard", "error", err)
+		log.Error("there is no dashboard", "error", err)
 		http.Error(w, "the dashboard cannot be shown; the operator's log has the details", http.StatusInternalServerError)
 		return
 	}
@@ -94,10 +100,13 @@ func (e *Engine) MakeLogin(ctx context.Context, who string, in api.MakeLogin) (a
 }
 
 // list is the page from which dashboards are reached.
-func (f *Fleets) list() (*dashboard.Dashboard, error) {
-	o := f.d.options()
-	o.Base = fleetsPath
-	return dashboard.NewList(o, f.seen)
+func (f *Fleets) list() http.Handler {
+	made := sync.OnceValues(func() (*dashboard.Dashboard, error) {
+		o := f.d.options()
+		o.Base = fleetsPath
+		return dashboard.NewList(o, f.seen)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { show(w, r, f.d.Log, made) })
 }
 
 // seen are the fleets that somebody may look at.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	kube "k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/greenroom-dev/greenroom/internal/controller"
@@ -29,12 +29,12 @@ import (
 
 // Deps are what every Engine works with.
 type Deps struct {
-	Cache   client.Reader  // what is watched; of Istio's objects those of others
-	Ours    client.Reader  // the metadata of what greenroom makes
-	Direct  client.Client  // the API server itself
-	Switch  client.Client  // the same for what a switch writes, which never waits its turn
-	Put     putStatus      // of Fleets, for all that a switch waits for
-	Kube    kube.Interface // for pods' logs
+	Cache   client.Reader           // what is watched; of Istio's objects those of others
+	Ours    client.Reader           // the metadata of what greenroom makes
+	Direct  client.Client           // the API server itself
+	Switch  client.Client           // the same for what a switch writes, which never waits its turn
+	Put     putStatus               // of Fleets, for all that a switch waits for
+	Pods    corev1client.PodsGetter // for their logs
 	Access  func(namespace string) httpapi.Access
 	Grants  func(namespace string) httpapi.Access // for what pages show; Access decides
 	logins  *logins

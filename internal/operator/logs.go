@@ -46,5 +46,5 @@ func (e *Engine) Logs(ctx context.Context, q httpapi.LogQuery, each func(api.Log
 		}
 		return out, nil
 	}
-	return podlogs.Logs(ctx, e.d.Kube, podlogs.Query{Tail: q.Tail, Follow: q.Follow}, pods, each)
+	return podlogs.Logs(ctx, e.d.Pods, podlogs.Query{Tail: q.Tail, Follow: q.Follow}, pods, each)
 }

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -22,9 +23,23 @@ type putStatus func(context.Context, *crd.Fleet) error
 // that does not know how answers with the object.
 const metadataAlone = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
+// justStatus is a Fleet without its spec. The API server takes from the Fleet that
+// it has all but the status, whatever is sent, and who owns which field of the
+// spec stays as it is.
+type justStatus struct {
+	metav1.TypeMeta `json:",inline"`
+	Metadata        struct {
+		Name            string    `json:"name"`
+		Namespace       string    `json:"namespace"`
+		UID             types.UID `json:"uid"`
+		ResourceVersion string    `json:"resourceVersion"`
+	} `json:"metadata"`
+	Status *crd.FleetStatus `json:"status"`
+}
+
 // newPutStatus is for what a switch waits for: a Fleet is as large as the fleet,
-// and to be answered with all of it takes the API server the time to write it out
-// and the operator the time to read it.
+// and to send its spec, or to be answered with all of it, takes the API server and
+// the operator the time to write it out and to read it.
 func newPutStatus(config *rest.Config, scheme *runtime.Scheme) (putStatus, error) {
 	web, err := rest.HTTPClientFor(config)
 	if err != nil {
@@ -36,8 +51,10 @@ func newPutStatus(config *rest.Config, scheme *runtime.Scheme) (putStatus, error
 		return nil, err
 	}
 	return func(ctx context.Context, fleet *crd.Fleet) error {
-		fleet.SetGroupVersionKind(kind)
-		data, err := json.Marshal(fleet)
+		body := justStatus{TypeMeta: metav1.TypeMeta{APIVersion: kind.GroupVersion().String(), Kind: kind.Kind}, Status: &fleet.Status}
+		body.Metadata.Name, body.Metadata.Namespace = fleet.Name, fleet.Namespace
+		body.Metadata.UID, body.Metadata.ResourceVersion = fleet.UID, fleet.ResourceVersion
+		data, err := json.Marshal(body)
 		if err != nil {
 			return err
 		}

@@ -5,22 +5,33 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
 	"github.com/greenroom-dev/greenroom/internal/operator/operatortest"
 )
 
-// answers keeps the last answer of an API server.
+// answers keeps what an API server was asked last, and its answer.
 type answers struct {
 	http.RoundTripper
-	last string
+	asked, last string
 }
 
 func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		asked, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(asked))
+		a.asked = string(asked)
+	}
 	res, err := a.RoundTripper.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -30,6 +41,17 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	res.Body = io.NopCloser(bytes.NewReader(text))
 	a.last = string(text)
 	return res, err
+}
+
+// ownersOfSpec are who owns a Fleet's spec.
+func ownersOfSpec(f *crd.Fleet) []string {
+	var out []string
+	for _, one := range f.ManagedFields {
+		if strings.Contains(one.FieldsV1.GetRawString(), "f:spec") {
+			out = append(out, one.Manager)
+		}
+	}
+	return out
 }
 
 func TestPutStatus(t *testing.T) {
@@ -56,7 +78,14 @@ func TestPutStatus(t *testing.T) {
 	if err := json.Unmarshal([]byte(seen.last), &answer); err != nil || answer["metadata"] == nil || answer["spec"] != nil || answer["status"] != nil {
 		t.Errorf("the API server's answer is not metadata alone (%v): %s", err, seen.last)
 	}
+	var asked map[string]any
+	if err := json.Unmarshal([]byte(seen.asked), &asked); err != nil || asked["status"] == nil || asked["spec"] != nil {
+		t.Errorf("more than the status was sent (%v): %s", err, seen.asked)
+	}
 	now, _ := k.read()
+	if !equality.Semantic.DeepEqual(now.Spec, before.Spec) || !equality.Semantic.DeepEqual(now.Labels, before.Labels) || !slices.Equal(ownersOfSpec(now), ownersOfSpec(before)) {
+		t.Errorf("the Fleet became %+v of %v, and was %+v of %v", now.Spec, ownersOfSpec(now), before.Spec, ownersOfSpec(before))
+	}
 	if now.Status.ObservedGeneration != 7 || fleet.ResourceVersion != now.ResourceVersion || fleet.ResourceVersion == before.ResourceVersion {
 		t.Errorf("generation %d was written; version %s of the Fleet is left, it was %s and is %s",
 			now.Status.ObservedGeneration, fleet.ResourceVersion, before.ResourceVersion, now.ResourceVersion)
@@ -86,6 +115,13 @@ func TestPutStatus(t *testing.T) {
 		wrong := now.DeepCopy()
 		wrong.Status.Events = make([]crd.Event, 51)
 		if err := put(t.Context(), wrong); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "status.events") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("of another Fleet of that name it is a conflict", func(t *testing.T) {
+		other := now.DeepCopy()
+		other.UID = "another"
+		if err := put(t.Context(), other); !apierrors.IsConflict(err) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -11,8 +11,11 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	kube "k8s.io/client-go/kubernetes"
+	authenticationv1client "k8s.io/client-go/kubernetes/typed/authentication/v1"
+	authorizationv1client "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -106,31 +109,25 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
-	set, err := kube.NewForConfig(config)
+	core, err := corev1client.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
-	// What strangers ask is counted by itself: it must not keep the operator from
-	// its own work.
-	strangers, err := kube.NewForConfig(rest.CopyConfig(config))
+	reviews, err := newReviews(config)
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
-	reviews := access.New(strangers.AuthenticationV1().TokenReviews(), strangers.AuthorizationV1().SubjectAccessReviews(), time.Now)
 	if o.Meters == nil {
 		o.Meters = ctrlmetrics.Registry
 	}
 	fleets := NewFleets(Deps{
-		Cache: mgr.GetCache(), Ours: ours, Direct: direct, Switch: switches, Put: put, Kube: set, Metrics: NewMetrics(o.Meters),
+		Cache: mgr.GetCache(), Ours: ours, Direct: direct, Switch: switches, Put: put, Pods: core, Metrics: NewMetrics(o.Meters),
 		Access: func(namespace string) httpapi.Access { return reviews.For(namespace) },
 		Grants: func(namespace string) httpapi.Access { return reviews.Grants(namespace) },
 		Log:    o.Log, Now: time.Now, Version: o.Version, Pages: o.pages(),
 		ClusterDomain: o.ClusterDomain, RootNamespace: o.RootNamespace,
 	})
-	served, err := fleets.API()
-	if err != nil {
-		return fmt.Errorf("set up the operator: %w", err)
-	}
+	served := fleets.API()
 	if err := errors.Join(
 		mgr.Add(ourCache{ours}),
 		watch(mgr, ours, fleets),
@@ -147,6 +144,22 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("run the operator: %w", err)
 	}
 	return nil
+}
+
+// newReviews asks who calls and what he may do. What strangers ask is counted by
+// itself: it must not keep the operator from its own work.
+func newReviews(config *rest.Config) (*access.Reviews, error) {
+	strangers := rest.CopyConfig(config)
+	strangers.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(clientRate, clientBurst) // for both
+	who, err := authenticationv1client.NewForConfig(strangers)
+	if err != nil {
+		return nil, err
+	}
+	may, err := authorizationv1client.NewForConfig(strangers)
+	if err != nil {
+		return nil, err
+	}
+	return access.New(who.TokenReviews(), may.SubjectAccessReviews(), time.Now), nil
 }
 
 // leads is ready as soon as this operator leads: only then does it answer.

@@ -15,13 +15,9 @@ import (
 // API answers for every fleet below /fleets/NAMESPACE/NAME/ as the embedded
 // engine does at its root, with its dashboard there, and at /fleets/ to browsers
 // with the list of the dashboards.
-func (f *Fleets) API() (http.Handler, error) {
-	list, err := f.list()
-	if err != nil {
-		return nil, err
-	}
+func (f *Fleets) API() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(fleetsPath+"/", http.StripPrefix(fleetsPath, list))
+	mux.Handle(fleetsPath+"/", http.StripPrefix(fleetsPath, f.list()))
 	mux.Handle("/{$}", http.RedirectHandler(fleetsPath+"/", http.StatusSeeOther))
 	mux.HandleFunc("/fleets/{namespace}/{fleet}/", func(w http.ResponseWriter, r *http.Request) {
 		key := types.NamespacedName{Namespace: r.PathValue("namespace"), Name: r.PathValue("fleet")}
@@ -35,7 +31,7 @@ func (f *Fleets) API() (http.Handler, error) {
 		}
 		http.StripPrefix(pathOf(key), e.api).ServeHTTP(w, r)
 	})
-	return mux, nil
+	return mux
 }
 
 // Pages answers what gateways send on below /.greenroom/, and pods that ask

@@ -77,6 +77,16 @@ func TestKubernetesEngineLinksNoStoreOnDisk(t *testing.T) {
 	}
 }
 
+// A clientset brings the clients of every kind that Kubernetes has, and the
+// program's code is half of the memory that the operator takes.
+func TestOperatorUsesNoClientset(t *testing.T) {
+	for _, line := range list(t, "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{$p := .ImportPath}}{{range .Imports}}{{$p}}>{{.}}{{"\n"}}{{end}}{{end}}{{end}}`, module+"/cmd/greenroom-operator") {
+		if pkg, dep, _ := strings.Cut(line, ">"); dep == "k8s.io/client-go/kubernetes" {
+			t.Errorf("%s imports %s: take the client of one group, from its typed packages", pkg, dep)
+		}
+	}
+}
+
 // kubectl greenroom asks the operator; it is neither that nor the other engine.
 func TestKubectlGreenroomLinksNoEngine(t *testing.T) {
 	for _, dep := range list(t, "-deps", module+"/cmd/kubectl-greenroom") {

@@ -104,7 +104,7 @@ func (f *follower) read(ctx context.Context, p corev1.Pod) {
 	ctx, f.stop = context.WithCancel(ctx)
 	f.pod, f.output, f.done = p.UID, hook.NewOutput(f.secret), make(chan struct{})
 	lines := int64(tailLines)
-	request := f.r.o.Pods.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{Container: f.container, Follow: true, TailLines: &lines})
+	request := f.r.o.Pods.Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{Container: f.container, Follow: true, TailLines: &lines})
 	go func(output *hook.Output, done chan struct{}) {
 		defer close(done)
 		log, err := request.Stream(ctx)

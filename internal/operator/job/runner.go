@@ -32,7 +32,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	clientset "k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
@@ -46,7 +46,7 @@ import (
 // Options are what a Runner needs. All but Every are needed.
 type Options struct {
 	Client client.Client
-	Pods   clientset.Interface // for their logs
+	Pods   corev1client.PodsGetter // for their logs
 	Fleet  types.NamespacedName
 	// Hooks returns the hooks of a release as it was opened, false where there
 	// is no such release.

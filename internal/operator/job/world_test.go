@@ -65,7 +65,7 @@ const theToken = "eyJ.a-pass.sig"
 func (w *world) runner() (*Runner, func()) {
 	ctx, cancel := context.WithCancel(w.Context())
 	r := New(ctx, Options{
-		Client: w.client, Pods: w.pods, Fleet: w.fleet,
+		Client: w.client, Pods: w.pods.CoreV1(), Fleet: w.fleet,
 		Hooks:   func(name string) (crd.Hooks, bool) { return w.hooks, name == "r42" },
 		EdgeURL: func() string { return w.edge },
 		Sign: func(c pass.Claims) (string, error) {

@@ -18,7 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/greenroom-dev/greenroom/client"
 )
@@ -44,7 +44,7 @@ type Query struct {
 // within a pod. Of a container that keeps crashing it gives the lines from
 // before the crash. It returns each's error, or why pods could not be found, or,
 // unless it follows, why a log could not be read.
-func Logs(ctx context.Context, api kubernetes.Interface, q Query, pods func(context.Context) ([]Pod, error), each func(client.LogLine) error) error {
+func Logs(ctx context.Context, api corev1client.PodsGetter, q Query, pods func(context.Context) ([]Pod, error), each func(client.LogLine) error) error {
 	if q.Every == 0 {
 		q.Every = 2 * time.Second
 	}
@@ -64,7 +64,7 @@ func Logs(ctx context.Context, api kubernetes.Interface, q Query, pods func(cont
 
 // reader reads the logs of many pods.
 type reader struct {
-	api  kubernetes.Interface
+	api  corev1client.PodsGetter
 	q    Query
 	fail context.CancelCauseFunc // ends everything
 	work sync.WaitGroup

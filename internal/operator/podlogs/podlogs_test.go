@@ -114,7 +114,7 @@ func (w *world) follow(q Query) (stop func()) {
 	q.Follow, q.Every = true, 10*time.Millisecond
 	ctx, cancel := context.WithCancel(w.Context())
 	done := make(chan error, 1)
-	go func() { done <- Logs(ctx, w.api, q, w.pods, w.each) }()
+	go func() { done <- Logs(ctx, w.api.CoreV1(), q, w.pods, w.each) }()
 	return func() {
 		w.Helper()
 		cancel()
@@ -151,7 +151,7 @@ func testTail(w *world) {
 	w.node.Print(a, "chat", noon, "one", "two", "three")
 	w.node.Print(a, "istio-proxy", noon, "noise")
 	w.node.Print(b, "chat", noon, "four")
-	if err := Logs(w.Context(), w.api, Query{Tail: 2}, w.pods, w.each); err != nil {
+	if err := Logs(w.Context(), w.api.CoreV1(), Query{Tail: 2}, w.pods, w.each); err != nil {
 		w.Fatal(err)
 	}
 	if w.said("a") != "two,three" || w.said("b") != "four" {
@@ -186,7 +186,7 @@ func testCrash(w *world) {
 	w.node.Print(a, "chat", noon, "one", "two", "it is broken")
 	w.node.Restart(a, "chat")
 	w.status(a, 1, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}})
-	if err := Logs(w.Context(), w.api, Query{Tail: 2}, w.pods, w.each); err != nil || w.said("a") != "two,it is broken" {
+	if err := Logs(w.Context(), w.api.CoreV1(), Query{Tail: 2}, w.pods, w.each); err != nil || w.said("a") != "two,it is broken" {
 		w.Errorf("it said %s (%v)", w.said("a"), err)
 	}
 	w.lines = nil
@@ -201,7 +201,7 @@ func testCrash(w *world) {
 func testGone(w *world) {
 	w.node.Print(w.pod("a"), "chat", noon, "one", "two")
 	gone := errors.New("the reader is gone")
-	err := Logs(w.Context(), w.api, Query{Tail: 10, Follow: true}, w.pods, func(client.LogLine) error { return gone })
+	err := Logs(w.Context(), w.api.CoreV1(), Query{Tail: 10, Follow: true}, w.pods, func(client.LogLine) error { return gone })
 	if !errors.Is(err, gone) {
 		w.Errorf("it ended with %v", err)
 	}
@@ -209,7 +209,7 @@ func testGone(w *world) {
 
 func testErrors(w *world) {
 	broken := errors.New("no pods today")
-	if err := Logs(w.Context(), w.api, Query{}, func(context.Context) ([]Pod, error) { return nil, broken }, w.each); !errors.Is(err, broken) {
+	if err := Logs(w.Context(), w.api.CoreV1(), Query{}, func(context.Context) ([]Pod, error) { return nil, broken }, w.each); !errors.Is(err, broken) {
 		w.Errorf("it ended with %v", err)
 	}
 	a := w.pod("a")
@@ -220,20 +220,20 @@ func testErrors(w *world) {
 	if err := w.api.CoreV1().Pods(w.namespace).Delete(w.Context(), a.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64)}); err != nil {
 		w.Fatal(err)
 	}
-	if err := Logs(w.Context(), w.api, Query{}, func(context.Context) ([]Pod, error) { return known, nil }, w.each); err != nil {
+	if err := Logs(w.Context(), w.api.CoreV1(), Query{}, func(context.Context) ([]Pod, error) { return known, nil }, w.each); err != nil {
 		w.Errorf("a pod that ended meanwhile: %v", err)
 	}
 	lost := known[0].DeepCopy()
 	w.pod("b")
 	lost.Name, lost.Spec.Containers[1].Name, lost.Status.ContainerStatuses[0].Name = "b", "nobody", "nobody"
-	if err := Logs(w.Context(), w.api, Query{}, func(context.Context) ([]Pod, error) { return []Pod{{Pod: lost}}, nil }, w.each); err == nil {
+	if err := Logs(w.Context(), w.api.CoreV1(), Query{}, func(context.Context) ([]Pod, error) { return []Pod{{Pod: lost}}, nil }, w.each); err == nil {
 		w.Error("a container that does not exist has a log")
 	}
 }
 
 func testLong(w *world) {
 	w.node.Print(w.pod("a"), "chat", noon, strings.Repeat("x", maxLine+10), "short")
-	if err := Logs(w.Context(), w.api, Query{Tail: 2}, w.pods, w.each); err != nil {
+	if err := Logs(w.Context(), w.api.CoreV1(), Query{Tail: 2}, w.pods, w.each); err != nil {
 		w.Fatal(err)
 	}
 	if said := w.said("a"); len(said) != maxLine+10+len(",,short") || !strings.HasSuffix(said, ",short") {

@@ -59,7 +59,7 @@ func timeOf(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }
 
 // read gives the lines of one log to each.
 func (r *reader) read(ctx context.Context, p Pod, o corev1.PodLogOptions, s *seen) error {
-	log, err := r.api.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &o).Stream(ctx)
+	log, err := r.api.Pods(p.Namespace).GetLogs(p.Name, &o).Stream(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the log of pod %s: %w", p.Name, err)
 	}

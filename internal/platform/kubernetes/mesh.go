@@ -65,39 +65,18 @@ type meshPort struct {
 	many    bool // the Kubernetes Service has other ports
 }
 
-func (m meshPort) routes() []*v1alpha3.HTTPRoute {
-	var out []*v1alpha3.HTTPRoute
-	for _, stamp := range m.stamps {
-		if from := m.carrying(stamp); from != nil {
-			out = append(out, m.rules("member", stamp, m.honour(stamp), from)...)
-		}
-	}
-	for _, stamp := range m.stamps {
-		if from := m.bound(stamp); from != nil {
-			out = append(out, m.rules("source", stamp, m.assign(stamp), from)...)
-		}
-	}
-	for _, stamp := range m.stamps {
-		out = append(out, m.rules("stamp", stamp, m.honour(stamp), nil)...)
-	}
-	stamp := m.Value.State.Default
-	return append(out, m.rules("default", stamp, m.assign(stamp), nil)...)
-}
-
-// rules makes one route per rule, to the version that the view has of the
+// routes are one per rule, to the version that the rule's view has of the
 // service.
-func (m meshPort) rules(kind, stamp string, rules []rule, from sources) []*v1alpha3.HTTPRoute {
-	var out []*v1alpha3.HTTPRoute
-	for _, r := range rules {
-		one := &v1alpha3.HTTPRoute{
-			Name:    kind + "." + stamp + "." + r.name,
-			Match:   m.matches(r.matches, from),
-			Headers: &v1alpha3.Headers{Request: &v1alpha3.Headers_HeaderOperations{Set: r.set, Add: r.add}},
-		}
-		if m.many {
-			one.Name = fmt.Sprintf("%d.%s", m.port, one.Name)
-		}
-		m.leadTo(one, m.service, stamp, m.port)
+func (m meshPort) routes() []*v1alpha3.HTTPRoute {
+	port := 0
+	if m.many {
+		port = m.port
+	}
+	ways := m.waysAt(port)
+	out := make([]*v1alpha3.HTTPRoute, 0, len(ways))
+	for _, w := range ways {
+		one := &v1alpha3.HTTPRoute{Name: w.name, Match: w.matches, Headers: w.headers}
+		m.leadTo(one, m.service, w.stamp, m.port)
 		if one.DirectResponse == nil {
 			one.Timeout = timeoutOf(m.service.Timeout)
 			one.Retries = retriesOf(m.service.Retries)
@@ -107,8 +86,58 @@ func (m meshPort) rules(kind, stamp string, rules []rule, from sources) []*v1alp
 	return out
 }
 
+// way is how a call between services comes to a view, whichever service it is
+// for.
+type way struct {
+	name    string
+	stamp   string // of the view
+	matches []*v1alpha3.HTTPMatchRequest
+	headers *v1alpha3.Headers
+}
+
+// waysAt are the ways for calls to a port, 0 for services that have one alone.
+// All services share them, since those of a large fleet would otherwise be most of
+// a translation; so nobody changes them.
+func (t *translation) waysAt(port int) []way {
+	if known, ok := t.ways[port]; ok {
+		return known
+	}
+	var out []way
+	for _, stamp := range t.stamps {
+		if from := t.carrying(stamp); from != nil {
+			out = t.appendWays(out, "member", stamp, port, t.honour(stamp), from)
+		}
+	}
+	for _, stamp := range t.stamps {
+		if from := t.bound(stamp); from != nil {
+			out = t.appendWays(out, "source", stamp, port, t.assign(stamp), from)
+		}
+	}
+	for _, stamp := range t.stamps {
+		out = t.appendWays(out, "stamp", stamp, port, t.honour(stamp), nil)
+	}
+	stamp := t.Value.State.Default
+	out = t.appendWays(out, "default", stamp, port, t.assign(stamp), nil)
+	t.ways[port] = out
+	return out
+}
+
+func (t *translation) appendWays(out []way, kind, stamp string, port int, rules []rule, from sources) []way {
+	for _, r := range rules {
+		one := way{
+			name: kind + "." + stamp + "." + r.name, stamp: stamp, matches: t.matches(port, r.matches, from),
+			headers: &v1alpha3.Headers{Request: &v1alpha3.Headers_HeaderOperations{Set: r.set, Add: r.add}},
+		}
+		if port != 0 {
+			one.name = fmt.Sprintf("%d.%s", port, one.name)
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
 // matches are all pairs of what is carried and who calls; nil for everything.
-func (m meshPort) matches(carried []headers, from sources) []*v1alpha3.HTTPMatchRequest {
+func (t *translation) matches(port int, carried []headers, from sources) []*v1alpha3.HTTPMatchRequest {
 	if from == nil {
 		from = sources{nil}
 	}
@@ -117,12 +146,10 @@ func (m meshPort) matches(carried []headers, from sources) []*v1alpha3.HTTPMatch
 		for _, h := range carried {
 			one := &v1alpha3.HTTPMatchRequest{Headers: h.with, WithoutHeaders: h.without, SourceLabels: labels}
 			if labels != nil {
-				one.SourceNamespace = m.Fleet.Namespace
+				one.SourceNamespace = t.Fleet.Namespace
 			}
-			if m.many {
-				one.Port = uint32(m.port)
-			}
-			if labels == nil && h.with == nil && h.without == nil && !m.many {
+			one.Port = uint32(port)
+			if labels == nil && h.with == nil && h.without == nil && port == 0 {
 				return nil
 			}
 			out = append(out, one)

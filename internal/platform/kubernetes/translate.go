@@ -55,7 +55,8 @@ type Backend struct {
 	Port int
 }
 
-// Objects is what a fleet needs in the cluster, each list in a fixed order.
+// Objects is what a fleet needs in the cluster, each list in a fixed order. They
+// have parts in common, so they are to be read, not changed.
 type Objects struct {
 	Services               []*corev1.Service
 	DestinationRules       []*networkingv1.DestinationRule
@@ -145,7 +146,7 @@ func Translate(in Input) (Objects, []Condition) {
 func Edges(in Input) []*networkingv1.VirtualService { return begin(in).edges() }
 
 func begin(in Input) *translation {
-	t := &translation{Input: in, pinned: map[string]*corev1.Service{}, places: map[string]int{}}
+	t := &translation{Input: in, pinned: map[string]*corev1.Service{}, places: map[string]int{}, ways: map[int][]way{}}
 	for i, s := range in.Fleet.Spec.Services {
 		t.places[s.Name] = i
 	}
@@ -165,6 +166,7 @@ type translation struct {
 	stamps     []string                   // of all views, sorted
 	callers    []caller                   // versions that not every view holds
 	pinned     map[string]*corev1.Service // by name
+	ways       map[int][]way              // by port, for calls between services
 	conditions []Condition
 }
 

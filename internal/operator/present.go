@@ -53,22 +53,6 @@ func (e *Engine) Status(ctx context.Context) (api.Status, error) {
 	return out, nil
 }
 
-// edgeURL is how the fleet is reached.
-func (e *Engine) edgeURL() string {
-	edge := e.world.Load().fleet.Spec.Edge
-	if edge.PublicURL != "" {
-		return strings.TrimRight(edge.PublicURL, "/")
-	}
-	for _, g := range edge.Gateways {
-		for _, h := range g.Hosts {
-			if !strings.HasPrefix(h, "*") {
-				return "https://" + h
-			}
-		}
-	}
-	return ""
-}
-
 func showServices(v kubernetes.Value, o release.Observation, w *world) []api.Service {
 	out := make([]api.Service, 0, len(w.fleet.Spec.Services))
 	for _, s := range w.fleet.Spec.Services {

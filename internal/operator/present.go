@@ -88,8 +88,8 @@ func showVersion(v kubernetes.Value, id string, status release.VersionStatus, w 
 	for _, p := range podsOf(w, version.Service, template.Hash) {
 		out.Instances = append(out.Instances, showPod(p))
 	}
-	if trouble := w.seen[version.Service].Pods[template.Hash].Trouble; out.Message == "" {
-		out.Message = trouble
+	if out.Message == "" {
+		out.Message = w.seen[version.Service].Pods[template.Hash].Trouble.String()
 	}
 	switch {
 	case status.Failed != "":
@@ -198,7 +198,7 @@ func (e *Engine) showRelease(v kubernetes.Value, r release.Release, o release.Ob
 	if r.Phase == release.Previewing && e.unseasoned(r.View) > 0 {
 		out.Phase, out.Reason = string(release.Preparing), "its routes are on their way to the proxies"
 	}
-	out.Reason = kubernetes.SettlingReason(r, v, e.world.Load().seen, out.Reason)
+	out.Reason = tellingReason(r, v, e.world.Load(), out.Reason)
 	for _, service := range slices.Sorted(maps.Keys(r.Versions)) {
 		from, to := r.Replaces[service], r.Versions[service]
 		out.Changes = append(out.Changes, api.ReleaseChange{

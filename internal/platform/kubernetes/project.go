@@ -108,6 +108,29 @@ func SettlingReason(r release.Release, v Value, seen map[string]Seen, reason str
 	return fmt.Sprintf("it waits until Argo ends the former pods of %s, at %s (scaleDownDelaySeconds)", strings.Join(services, ", "), last.UTC().Format("2006-01-02T15:04:05Z"))
 }
 
+// PreparingReason is what a release tells that has a reason of the state machine:
+// where that waits for versions to be ready, and pods of theirs do not start, it
+// says which, why, and what tells more.
+func PreparingReason(r release.Release, v Value, seen map[string]Seen, reason string) string {
+	if r.Phase != release.Preparing {
+		return reason
+	}
+	var stuck []string
+	for _, service := range slices.Sorted(maps.Keys(r.Versions)) {
+		one, id := seen[service], r.Versions[service]
+		trouble := one.Pods[v.Templates[id].Hash].Trouble
+		if trouble.Reason == "" || one.Rollout == nil || !strings.Contains(reason, id) {
+			continue
+		}
+		stuck = append(stuck, fmt.Sprintf("%s does not start: %s (pod %s); %s says more",
+			service, trouble.Reason, trouble.Pod, trouble.SaysMore(one.Rollout.Metadata.Namespace, service, r.Name)))
+	}
+	if len(stuck) == 0 {
+		return reason
+	}
+	return strings.Join(stuck, "; ")
+}
+
 // waitsToStop reports whether a reason is that a version that r replaced has not
 // stopped.
 func waitsToStop(r release.Release, reason string) bool {

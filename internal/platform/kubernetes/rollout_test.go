@@ -116,15 +116,24 @@ func TestReadPods(t *testing.T) {
 	stuck := pod("bbb", "22", false)
 	stuck.Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: "chat", State: corev1.ContainerState{
 		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such tag"}}}
+	initial := pod("ddd", "11", false)
+	initial.Status.ContainerStatuses = nil
+	initial.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "migrate", State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
+	later := pod("ddd", "11", false)
+	later.Name = "chat-eee"
+	later.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}
 	stranger := pod("", "33", true)
 	native := pod("ccc", "11", true)
 	native.Spec.InitContainers, native.Spec.Containers = native.Spec.Containers[1:], native.Spec.Containers[:1]
-	got := ReadPods([]*corev1.Pod{pod("aaa", "11", true), leaving, over, bare, stuck, stranger, native})
+	got := ReadPods([]*corev1.Pod{pod("aaa", "11", true), leaving, over, bare, stuck, stranger, native, later, initial})
 	want := map[string]Pods{
 		"aaa": {Total: 3, Ready: 2, Proxied: 2, Images: map[string][]string{
 			"chat": {"registry.example.com:5000/chat@sha256:11", "registry.example.com:5000/chat@sha256:12"}}},
-		"bbb": {Total: 1, Proxied: 1, Images: map[string][]string{}, Trouble: "pod chat-bbb: ImagePullBackOff: no such tag"},
+		"bbb": {Total: 1, Proxied: 1, Images: map[string][]string{}, Trouble: Trouble{"chat-bbb", "ImagePullBackOff", "no such tag"}},
 		"ccc": {Total: 1, Ready: 1, Proxied: 1, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}}},
+		"ddd": {Total: 2, Proxied: 2, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}},
+			Trouble: Trouble{Pod: "chat-ddd", Reason: "CrashLoopBackOff"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -164,6 +173,18 @@ func TestMatch(t *testing.T) {
 		case c.refused != "" && (c2 == nil || c2.Type != c.refused || c2.Remedy == "" || !c2.Blocks):
 			t.Errorf("%s: got %+v, %+v; want %s", name, got, c2, c.refused)
 		}
+	}
+}
+
+// A preview that cannot start says which pod, why, and what tells more.
+func TestMatchTellsWhyAPreviewDoesNotStart(t *testing.T) {
+	stuck := pod("bbb", "22", false)
+	stuck.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "chat", State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such tag"}}}}
+	_, c := Match(crd.ReleaseService{Name: "chat"}, Seen{Rollout: rollout(t), Pods: ReadPods([]*corev1.Pod{stuck})})
+	if c == nil || c.Type != NoPreview || c.Message != "its preview does not start: pod chat-bbb: ImagePullBackOff: no such tag." ||
+		c.Remedy != "kubectl -n shop describe pod chat-bbb says more." {
+		t.Errorf("got %+v", c)
 	}
 }
 

@@ -227,7 +227,7 @@ func TestInspect(t *testing.T) {
 		"paused by hand":           {previewing, Seen{Rollout: rollout(t, "  replicas: 3", "  paused: true"), Pods: pods}, []string{RolloutPaused}, ""},
 		"degraded":                 {previewing, Seen{Rollout: rollout(t, "phase: Paused", "phase: Degraded\n  message: too slow"), Pods: pods}, []string{RolloutDegraded}, "too slow"},
 		"canary strategy":          {previewing, Seen{Rollout: rollout(t, "blueGreen:\n      active", "canary:\n      active"), Pods: pods}, []string{CanaryStrategy}, ""},
-		"no sidecar":               {previewing, Seen{Rollout: rollout(t), Pods: ReadPods([]*corev1.Pod{bare})}, []string{SidecarMissing}, "1 of the 1 pods of aaa"},
+		"no sidecar":               {previewing, Seen{Rollout: rollout(t), Pods: ReadPods([]*corev1.Pod{bare})}, []string{SidecarMissing}, "the pod of aaa has no sidecar"},
 		"a newer image in preview": {previewing, Seen{Rollout: rollout(t, "currentPodHash: bbb", "currentPodHash: ccc"), Pods: pods}, []string{TemplateChanged}, "changed to ccc while r42 is in Previewing"},
 		"promoted by hand":         {previewing, Seen{Rollout: rollout(t, promoted...), Pods: pods}, []string{PromotedByHand}, "still get aaa"},
 		"Argo follows soon":        {live, Seen{Rollout: rollout(t), Pods: pods}, nil, ""},

@@ -92,7 +92,7 @@ func printStatus(w io.Writer, s client.Status) {
 	printHeld(w, s)
 	fmt.Fprintln(w)
 	printServices(w, s)
-	if len(s.Releases) > 0 {
+	if len(s.Releases)+len(s.Unopened) > 0 {
 		fmt.Fprintln(w)
 		printReleases(w, s)
 	}
@@ -152,11 +152,14 @@ func oneLine(s string) string {
 }
 
 func printReleases(w io.Writer, s client.Status) {
-	if len(s.Releases) == 0 {
+	if len(s.Releases)+len(s.Unopened) == 0 {
 		fmt.Fprintln(w, "There are no releases. Open one: greenroom release open -f FILE")
 		return
 	}
 	Table(w, "RELEASE\tPHASE\tFOR\tCHANGES\tNOTE", func(row func(...string)) {
+		for _, u := range s.Unopened {
+			row(u.Name, "not open", howLong(s.Now.Sub(u.Since)), oneLine(strings.Join(u.Services, ", ")), oneLine(strings.TrimPrefix(u.Rule+": "+u.Reason, ": ")))
+		}
 		for _, r := range s.Releases {
 			var changes []string
 			for _, c := range r.Changes {

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,6 +63,7 @@ func ProjectRelease(object *crd.Release, v Value, o map[string]release.VersionSt
 	}
 	out.Conditions = ProjectConditions(old.Conditions, conditions, object.Generation, now)
 	if !known {
+		out.Reason = cmp.Or(unopenedReason(conditions), out.Reason)
 		return out
 	}
 	if r.Phase.Ended() && old.Phase == string(r.Phase) {
@@ -78,6 +80,17 @@ func ProjectRelease(object *crd.Release, v Value, o map[string]release.VersionSt
 		})
 	}
 	return out
+}
+
+// unopenedReason is what a Release waits for that the state does not know: the
+// first condition that keeps it.
+func unopenedReason(conditions []Condition) string {
+	for _, c := range sortConditions(slices.Clone(conditions)) {
+		if c.Blocks {
+			return c.Type + ": " + c.Object + ": " + c.Message
+		}
+	}
+	return ""
 }
 
 // SettlingReason is what a release tells that has a reason of the state machine:

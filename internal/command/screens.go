@@ -96,6 +96,7 @@ func printStatus(w io.Writer, s client.Status) {
 		fmt.Fprintln(w)
 		printReleases(w, s)
 	}
+	printNext(w, s)
 	warnings := slices.Clone(s.Warnings)
 	for _, d := range s.Dropped {
 		if d.Release != "" {
@@ -170,6 +171,23 @@ func printReleases(w io.Writer, s client.Status) {
 	})
 }
 
+// printNext is printWays at the end of a screen.
+func printNext(w io.Writer, s client.Status) {
+	if !s.Serving.Until.IsZero() {
+		fmt.Fprintln(w)
+		printWays(w, s.Serving, s.Now)
+	}
+}
+
+// printWays writes what may be done about a promotion while there is a way back.
+func printWays(w io.Writer, serving client.Serving, now time.Time) {
+	if serving.Until.IsZero() {
+		return
+	}
+	fmt.Fprintf(w, "Roll back until %s: greenroom rollback %s\n", Clock(serving.Until, now), serving.Release)
+	fmt.Fprintf(w, "Settle it sooner: greenroom release settle %s\n", serving.Release)
+}
+
 // noteOf is what a person should know of a release at a glance.
 func noteOf(r client.Release, now time.Time) string {
 	switch {
@@ -188,6 +206,16 @@ func noteOf(r client.Release, now time.Time) string {
 		return "can be promoted"
 	}
 	return ""
+}
+
+// printShown is everything about one release, and what may be done next where it
+// serves.
+func printShown(w io.Writer, s client.Status, r client.Release) {
+	printServing(w, s)
+	printRelease(w, r, s.Now)
+	if r.Name == s.Serving.Release {
+		printNext(w, s)
+	}
 }
 
 func printRelease(w io.Writer, r client.Release, now time.Time) {

@@ -222,7 +222,8 @@ func (e *Engine) Release(_ context.Context, name string) (api.Release, error) {
 // notOpen says why a Release that exists has not been opened.
 func (e *Engine) notOpen(r *crd.Release) error {
 	if why := keeping(r); len(why) > 0 {
-		return &release.Refused{Rule: why[0].Type, Reason: fmt.Sprintf("Release %s is not open yet: %s", r.Name, why[0].Message), Remedy: "kubectl describe release " + r.Name + " says more"}
+		return &release.Refused{Rule: why[0].Type, Reason: fmt.Sprintf("Release %s is not open yet: %s", r.Name, strings.TrimSuffix(why[0].Message, ".")),
+			Remedy: "kubectl -n " + r.Namespace + " describe release " + r.Name + " says more"}
 	}
 	return &release.Refused{Rule: "phase", Reason: fmt.Sprintf("Release %s is not open yet: %s", r.Name, notLookedAt), Remedy: "ask again in a moment"}
 }

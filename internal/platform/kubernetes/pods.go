@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,8 +24,9 @@ type Pods struct {
 // Trouble is why a pod does not start. Its zero value: none says so.
 type Trouble struct {
 	Pod     string
-	Reason  string // the kubelet's word for it, such as CrashLoopBackOff
+	Reason  string // the kubelet's word for it, such as CrashLoopBackOff or OOMKilled
 	Message string // the kubelet's, which may be long
+	Ran     bool   // its container did start, and ended: what it printed tells why
 }
 
 // String is all of it, "" for none.
@@ -40,9 +42,9 @@ func (t Trouble) String() string {
 // ran, else the pod's events.
 func (t Trouble) SaysMore(namespace, service, release string) string {
 	switch {
-	case t.Reason == crashLoop && release == "":
+	case t.Ran && release == "":
 		return "kubectl greenroom logs " + service
-	case t.Reason == crashLoop:
+	case t.Ran:
 		return "kubectl greenroom logs " + service + " --release " + release
 	}
 	return "kubectl -n " + namespace + " describe pod " + t.Pod
@@ -102,10 +104,27 @@ func proxied(p *corev1.Pod) bool {
 func troubleOf(p *corev1.Pod) Trouble {
 	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		if w := c.State.Waiting; w != nil && stuck(w.Reason) {
-			return Trouble{Pod: p.Name, Reason: w.Reason, Message: w.Message}
+			return Trouble{Pod: p.Name, Reason: w.Reason, Message: w.Message, Ran: w.Reason == crashLoop}
+		}
+	}
+	if p.DeletionTimestamp != nil {
+		return Trouble{} // it was told to end
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if ended := lastEnd(c); ended != nil && !c.Ready && ended.ExitCode != 0 {
+			return Trouble{Pod: p.Name, Reason: ended.Reason, Message: fmt.Sprintf("exit code %d, restarted %d times", ended.ExitCode, c.RestartCount), Ran: true}
 		}
 	}
 	return Trouble{}
+}
+
+// lastEnd is how a container ended last, as it does again and again between the
+// times in which the kubelet backs off; nil: it did not.
+func lastEnd(c corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+	if c.State.Terminated != nil {
+		return c.State.Terminated
+	}
+	return c.LastTerminationState.Terminated
 }
 
 // crashLoop is the kubelet's word for a container that ends again and again.

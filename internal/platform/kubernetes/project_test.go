@@ -41,8 +41,8 @@ func TestPreparingReason(t *testing.T) {
 	place := &Rollout{}
 	place.Metadata.Namespace = "shop"
 	seen := map[string]Seen{
-		"api":  {Rollout: place, Pods: map[string]Pods{"1": {Total: 1, Trouble: Trouble{"api-1-x", "CrashLoopBackOff", "back-off 10s"}}}},
-		"chat": {Rollout: place, Pods: map[string]Pods{"2": {Total: 1, Trouble: Trouble{"chat-2-x", "ImagePullBackOff", "no such tag"}}}},
+		"api":  {Rollout: place, Pods: map[string]Pods{"1": {Total: 1, Trouble: Trouble{"api-1-x", "CrashLoopBackOff", "back-off 10s", true}}}},
+		"chat": {Rollout: place, Pods: map[string]Pods{"2": {Total: 1, Trouble: Trouble{"chat-2-x", "ImagePullBackOff", "no such tag", false}}}},
 	}
 	const crash = "api does not start: CrashLoopBackOff (pod api-1-x); kubectl greenroom logs api --release r42 says more"
 	const pull = "chat does not start: ImagePullBackOff (pod chat-2-x); kubectl -n shop describe pod chat-2-x says more"

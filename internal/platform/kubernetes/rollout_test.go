@@ -109,6 +109,7 @@ func pod(hash, digest string, ready bool) *corev1.Pod {
 func TestReadPods(t *testing.T) {
 	leaving := pod("aaa", "11", true)
 	leaving.DeletionTimestamp = &metav1.Time{Time: noon}
+	leaving.Status.ContainerStatuses[0].State.Terminated = &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 143}
 	over := pod("aaa", "11", false)
 	over.Status.Phase = corev1.PodSucceeded
 	bare := pod("aaa", "12", true)
@@ -120,20 +121,25 @@ func TestReadPods(t *testing.T) {
 	initial.Status.ContainerStatuses = nil
 	initial.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "migrate", State: corev1.ContainerState{
 		Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
+	again := pod("fff", "11", false)
+	again.Status.ContainerStatuses[0].RestartCount = 2
+	again.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}
 	later := pod("ddd", "11", false)
 	later.Name = "chat-eee"
 	later.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}
 	stranger := pod("", "33", true)
 	native := pod("ccc", "11", true)
 	native.Spec.InitContainers, native.Spec.Containers = native.Spec.Containers[1:], native.Spec.Containers[:1]
-	got := ReadPods([]*corev1.Pod{pod("aaa", "11", true), leaving, over, bare, stuck, stranger, native, later, initial})
+	got := ReadPods([]*corev1.Pod{pod("aaa", "11", true), leaving, over, bare, stuck, stranger, native, later, initial, again})
 	want := map[string]Pods{
 		"aaa": {Total: 3, Ready: 2, Proxied: 2, Images: map[string][]string{
 			"chat": {"registry.example.com:5000/chat@sha256:11", "registry.example.com:5000/chat@sha256:12"}}},
-		"bbb": {Total: 1, Proxied: 1, Images: map[string][]string{}, Trouble: Trouble{"chat-bbb", "ImagePullBackOff", "no such tag"}},
+		"bbb": {Total: 1, Proxied: 1, Images: map[string][]string{}, Trouble: Trouble{Pod: "chat-bbb", Reason: "ImagePullBackOff", Message: "no such tag"}},
 		"ccc": {Total: 1, Ready: 1, Proxied: 1, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}}},
 		"ddd": {Total: 2, Proxied: 2, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}},
-			Trouble: Trouble{Pod: "chat-ddd", Reason: "CrashLoopBackOff"}},
+			Trouble: Trouble{Pod: "chat-ddd", Reason: "CrashLoopBackOff", Ran: true}},
+		"fff": {Total: 1, Proxied: 1, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}},
+			Trouble: Trouble{Pod: "chat-fff", Reason: "OOMKilled", Message: "exit code 137, restarted 2 times", Ran: true}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

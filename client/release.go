@@ -29,6 +29,18 @@ type Release struct {
 	Planned         *Planned        `json:"planned,omitempty" doc:"It goes live at its hour, if nothing speaks against it then"`
 }
 
+// Unopened is a release that somebody asked for and that is not open yet: an
+// object in the cluster, of which the state knows nothing.
+type Unopened struct {
+	Name        string    `json:"name"`
+	UID         string    `json:"uid"`
+	Description string    `json:"description,omitempty"`
+	Since       time.Time `json:"since" doc:"When it was made"`
+	Services    []string  `json:"services" doc:"Of which it brings versions"`
+	Rule        string    `json:"rule,omitempty" doc:"The type of the condition that keeps it, such as NoPreview"`
+	Reason      string    `json:"reason" doc:"What it waits for, and what to do about it"`
+}
+
 // Planned is a promotion that is yet to come.
 type Planned struct {
 	For               time.Time `json:"for"`

@@ -29,6 +29,7 @@ type Status struct {
 	Dropped  []Drop    `json:"dropped" doc:"Calls outside the promise: who calls whom without the stamp"`
 	Warnings []string  `json:"warnings"`
 
+	Unopened      []Unopened     `json:"unopened,omitempty" doc:"Releases that exist and are not open yet; on Kubernetes alone"`
 	Lock          *Lock          `json:"lock,omitempty" doc:"Somebody keeps others from promoting"`
 	Freezes       []Freeze       `json:"freezes" doc:"When nothing is promoted: now, or next"`
 	Notifications []Notification `json:"notifications" doc:"Who is told of events, and how that goes"`

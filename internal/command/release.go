@@ -142,10 +142,7 @@ func (a *App) releaseShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.Print(r, func(w io.Writer) {
-				printServing(w, s)
-				printRelease(w, r, s.Now)
-			})
+			return a.Print(r, func(w io.Writer) { printShown(w, s, r) })
 		},
 	}
 }

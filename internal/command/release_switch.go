@@ -57,8 +57,8 @@ func (a *App) PromoteCommand() *cobra.Command {
 				for _, n := range done.Notes {
 					fmt.Fprintln(out, "Note: "+n)
 				}
-				if done.Changed && in.At.IsZero() && !done.Serving.Until.IsZero() {
-					fmt.Fprintf(out, "Roll back until %s: greenroom rollback\n", Clock(done.Serving.Until, time.Now()))
+				if done.Changed && in.At.IsZero() {
+					printWays(out, done.Serving, time.Now())
 				}
 			})
 		},

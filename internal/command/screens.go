@@ -92,10 +92,11 @@ func printStatus(w io.Writer, s client.Status) {
 	printHeld(w, s)
 	fmt.Fprintln(w)
 	printServices(w, s)
-	if len(s.Releases) > 0 {
+	if len(s.Releases)+len(s.Unopened) > 0 {
 		fmt.Fprintln(w)
 		printReleases(w, s)
 	}
+	printNext(w, s)
 	warnings := slices.Clone(s.Warnings)
 	for _, d := range s.Dropped {
 		if d.Release != "" {
@@ -152,11 +153,14 @@ func oneLine(s string) string {
 }
 
 func printReleases(w io.Writer, s client.Status) {
-	if len(s.Releases) == 0 {
+	if len(s.Releases)+len(s.Unopened) == 0 {
 		fmt.Fprintln(w, "There are no releases. Open one: greenroom release open -f FILE")
 		return
 	}
 	Table(w, "RELEASE\tPHASE\tFOR\tCHANGES\tNOTE", func(row func(...string)) {
+		for _, u := range s.Unopened {
+			row(u.Name, "not open", howLong(s.Now.Sub(u.Since)), oneLine(strings.Join(u.Services, ", ")), oneLine(strings.TrimPrefix(u.Rule+": "+u.Reason, ": ")))
+		}
 		for _, r := range s.Releases {
 			var changes []string
 			for _, c := range r.Changes {
@@ -165,6 +169,23 @@ func printReleases(w io.Writer, s client.Status) {
 			row(r.Name, r.Phase, howLong(s.Now.Sub(r.Since)), oneLine(strings.Join(changes, ", ")), oneLine(noteOf(r, s.Now)))
 		}
 	})
+}
+
+// printNext is printWays at the end of a screen.
+func printNext(w io.Writer, s client.Status) {
+	if !s.Serving.Until.IsZero() {
+		fmt.Fprintln(w)
+		printWays(w, s.Serving, s.Now)
+	}
+}
+
+// printWays writes what may be done about a promotion while there is a way back.
+func printWays(w io.Writer, serving client.Serving, now time.Time) {
+	if serving.Until.IsZero() {
+		return
+	}
+	fmt.Fprintf(w, "Roll back until %s: greenroom rollback %s\n", Clock(serving.Until, now), serving.Release)
+	fmt.Fprintf(w, "Settle it sooner: greenroom release settle %s\n", serving.Release)
 }
 
 // noteOf is what a person should know of a release at a glance.
@@ -185,6 +206,16 @@ func noteOf(r client.Release, now time.Time) string {
 		return "can be promoted"
 	}
 	return ""
+}
+
+// printShown is everything about one release, and what may be done next where it
+// serves.
+func printShown(w io.Writer, s client.Status, r client.Release) {
+	printServing(w, s)
+	printRelease(w, r, s.Now)
+	if r.Name == s.Serving.Release {
+		printNext(w, s)
+	}
 }
 
 func printRelease(w io.Writer, r client.Release, now time.Time) {

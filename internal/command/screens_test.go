@@ -89,9 +89,11 @@ var screens = map[string]func(io.Writer){
 	"status-live":      func(w io.Writer) { printStatus(w, promoted()) },
 	"status-starting":  func(w io.Writer) { printStatus(w, starting()) },
 	"release-list":     func(w io.Writer) { printServing(w, promoted()); printReleases(w, promoted()) },
+	"release-unopened": func(w io.Writer) { printServing(w, asked()); printReleases(w, asked()) },
+	"status-unopened":  func(w io.Writer) { printStatus(w, asked()) },
 	"release-none":     func(w io.Writer) { printServing(w, starting()); printReleases(w, starting()) },
-	"release-show":     func(w io.Writer) { printServing(w, previewing()); printRelease(w, r42(), noon) },
-	"release-live":     func(w io.Writer) { printServing(w, promoted()); printRelease(w, promoted().Releases[0], noon) },
+	"release-show":     func(w io.Writer) { printShown(w, previewing(), r42()) },
+	"release-live":     func(w io.Writer) { printShown(w, promoted(), promoted().Releases[0]) },
 	"status-frozen":    func(w io.Writer) { printStatus(w, frozen()) },
 	"release-gono":     func(w io.Writer) { printServing(w, frozen()); printRelease(w, frozen().Releases[0], noon) },
 	"checklist":        func(w io.Writer) { printServing(w, frozen()); printChecklist(w, frozen().Releases[0], noon) },
@@ -193,6 +195,17 @@ func starting() client.Status {
 	s.Serving.Named = "baseline (web 2.4.0)"
 	s.Services[0].Versions[0].State, s.Services[0].Versions[0].Ready = "starting", 0
 	s.Warnings = []string{"web@2.4.0 serves with 0 of 1 instances ready: starting", "chat@v1: its executable changed"}
+	return s
+}
+
+// asked is a fleet without releases for which two were made that are not open.
+func asked() client.Status {
+	s := starting()
+	s.Warnings = nil
+	s.Unopened = []client.Unopened{
+		{Name: "r43", Since: noon.Add(-3 * time.Minute), Services: []string{"api", "chat"}, Rule: "NoPreview", Reason: "Rollout api: it has no preview.\nRollout chat: it has no preview."},
+		{Name: "r44", Since: noon, Services: []string{"web"}, Reason: "it has not been looked at yet"},
+	}
 	return s
 }
 

@@ -26,6 +26,7 @@ import (
 type argo struct {
 	c         client.Client
 	namespace string
+	crashing  string // the image whose containers end at once; set before it is anywhere
 
 	steps  sync.Mutex      // held for a step
 	pod    map[string]bool // by name: those that are there; read anew with every step
@@ -193,6 +194,11 @@ func (a *argo) pods(ctx context.Context, u *unstructured.Unstructured, hash, ima
 	p.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "127.0.0.1",
 		Conditions:        []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 		ContainerStatuses: []corev1.ContainerStatus{{Name: rollout, Ready: true, Image: image, ImageID: "sha256:" + hex.EncodeToString(digest[:])}}}
+	if image == a.crashing {
+		p.Status.Conditions[0].Status = corev1.ConditionFalse
+		p.Status.ContainerStatuses[0].Ready = false
+		p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off 10s restarting failed container"}
+	}
 	return a.c.Status().Update(ctx, p)
 }
 

@@ -72,7 +72,8 @@ type Engine struct {
 	way          way
 	telling      *telling
 	guardSeen    guardCheck
-	gatewaySeen  gatewayLabels     // used by rounds alone
+	gatewaySeen  gatewayLabels // used by rounds alone
+	scheme       edgeScheme
 	planned      *plan             // nil: everything has to be looked at; used by rounds alone
 	damagedNotes map[string]string // by object: the note that was told to be unreadable; used by rounds alone
 	api          *httpapi.Server

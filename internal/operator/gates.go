@@ -234,7 +234,26 @@ func (e *Engine) awaitGates(ctx context.Context, gates []gate, stamp string) err
 		return nil
 	}
 	slices.Sort(behind)
-	return fmt.Errorf("%d of the %d gateway pods do not give ordinary requests %s yet: %s", len(behind), len(gates), stamp, strings.Join(behind, ", "))
+	return fmt.Errorf("%s ordinary requests %s yet: %s", doNotGive(len(behind), len(gates)), stamp, strings.Join(behind, ", "))
+}
+
+// doNotGive is how so many of a fleet's gateway pods do not give something.
+func doNotGive(behind, all int) string {
+	switch {
+	case all == 1:
+		return "the gateway pod does not give"
+	case behind == all:
+		return fmt.Sprintf("none of the %d gateway pods gives", all)
+	}
+	return fmt.Sprintf("%d of the %d gateway pods %s not give", behind, all, oneOrMore(behind, "does", "do"))
+}
+
+// oneOrMore is a word by how many it is about.
+func oneOrMore(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
 }
 
 // longestStamp bounds what is told of an answer: a stamp is a release's name.

@@ -95,3 +95,17 @@ func TestAwaitGatesTellsTheLastAnswer(t *testing.T) {
 		}
 	}
 }
+
+func TestDoNotGive(t *testing.T) {
+	for _, c := range []struct {
+		behind, all int
+		want        string
+	}{
+		{1, 1, "the gateway pod does not give"}, {2, 2, "none of the 2 gateway pods gives"},
+		{1, 3, "1 of the 3 gateway pods does not give"}, {2, 3, "2 of the 3 gateway pods do not give"},
+	} {
+		if got := doNotGive(c.behind, c.all); got != c.want {
+			t.Errorf("%d of %d: %q, want %q", c.behind, c.all, got, c.want)
+		}
+	}
+}

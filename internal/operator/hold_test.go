@@ -147,13 +147,13 @@ func testCallback(t *testing.T, cluster *operatortest.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := "https://" + r.ns + ".test/.greenroom/cb/"
+	base := "http://" + r.ns + ".test/.greenroom/cb/"
 	token, is := strings.CutPrefix(made.Base, base)
 	if !is || len(made.Addresses) != 1 || made.Addresses[0] != made.Base+"/oauth/callback" || len(token) < 20 {
 		t.Fatalf("the address is %+v", made)
 	}
 	leads := func(base, path, methods string) func([]*networkingapi.HTTPRoute) error {
-		at := strings.TrimPrefix(base, "https://"+r.ns+".test") + path
+		at := strings.TrimPrefix(base, "http://"+r.ns+".test") + path
 		return func(routes []*networkingapi.HTTPRoute) error {
 			var found []string
 			for i, o := range routes {
@@ -184,7 +184,7 @@ func testCallback(t *testing.T, cluster *operatortest.Cluster) {
 
 	gone := func(base string) func([]*networkingapi.HTTPRoute) error {
 		return func(routes []*networkingapi.HTTPRoute) error {
-			if text := fmt.Sprint(routes); strings.Contains(text, strings.TrimPrefix(base, "https://"+r.ns+".test/")+"/") {
+			if text := fmt.Sprint(routes); strings.Contains(text, strings.TrimPrefix(base, "http://"+r.ns+".test/")+"/") {
 				return errors.New("it is there")
 			}
 			return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
 	api "github.com/greenroom-dev/greenroom/client"
@@ -40,33 +41,52 @@ func (e *Engine) Status(ctx context.Context) (api.Status, error) {
 	for _, c := range e.status.told() {
 		out.Warnings = append(out.Warnings, strings.TrimSpace(c.Type+": "+c.Object+": "+c.Message+" "+c.Remedy))
 	}
-	for _, r := range w.releases {
-		if _, known := v.State.Releases[r.Name]; known {
-			continue
-		}
-		for _, c := range r.Status.Conditions {
-			if c.Type != "Ready" && c.Status == "True" {
-				out.Warnings = append(out.Warnings, fmt.Sprintf("Release %s is not open yet: %s: %s", r.Name, c.Type, c.Message))
-			}
+	for _, r := range unopened(v, w) {
+		out.Unopened = append(out.Unopened, showUnopened(r))
+		for _, c := range keeping(r) {
+			out.Warnings = append(out.Warnings, fmt.Sprintf("Release %s is not open yet: %s: %s", r.Name, c.Type, c.Message))
 		}
 	}
 	return out, nil
 }
 
-// edgeURL is how the fleet is reached.
-func (e *Engine) edgeURL() string {
-	edge := e.world.Load().fleet.Spec.Edge
-	if edge.PublicURL != "" {
-		return strings.TrimRight(edge.PublicURL, "/")
-	}
-	for _, g := range edge.Gateways {
-		for _, h := range g.Hosts {
-			if !strings.HasPrefix(h, "*") {
-				return "https://" + h
-			}
+// unopened are the Releases that exist and that the state does not know, but for
+// those that have ended.
+func unopened(v kubernetes.Value, w *world) []*crd.Release {
+	var out []*crd.Release
+	for _, r := range w.releases {
+		standing, _ := kubernetes.StandingOf(r, v)
+		if v.State.Releases[r.Name].UID != string(r.UID) && standing != kubernetes.Over && r.DeletionTimestamp == nil {
+			out = append(out, r)
 		}
 	}
-	return ""
+	return out
+}
+
+func showUnopened(r *crd.Release) api.Unopened {
+	out := api.Unopened{Name: r.Name, UID: string(r.UID), Description: r.Spec.Description, Since: r.CreationTimestamp.UTC(), Services: []string{}, Reason: notLookedAt}
+	for _, s := range r.Spec.Services {
+		out.Services = append(out.Services, s.Name)
+	}
+	if why := keeping(r); len(why) > 0 {
+		out.Rule, out.Reason = why[0].Type, why[0].Message
+	}
+	return out
+}
+
+// notLookedAt is why a Release is not open of which nothing was told yet.
+const notLookedAt = "it has not been looked at yet"
+
+// keeping are the conditions that keep a Release from being opened, as they were
+// told in its status.
+func keeping(r *crd.Release) []metav1.Condition {
+	var out []metav1.Condition
+	for _, c := range r.Status.Conditions {
+		if c.Type != "Ready" && c.Status == metav1.ConditionTrue {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 func showServices(v kubernetes.Value, o release.Observation, w *world) []api.Service {
@@ -104,8 +124,8 @@ func showVersion(v kubernetes.Value, id string, status release.VersionStatus, w 
 	for _, p := range podsOf(w, version.Service, template.Hash) {
 		out.Instances = append(out.Instances, showPod(p))
 	}
-	if trouble := w.seen[version.Service].Pods[template.Hash].Trouble; out.Message == "" {
-		out.Message = trouble
+	if out.Message == "" {
+		out.Message = w.seen[version.Service].Pods[template.Hash].Trouble.String()
 	}
 	switch {
 	case status.Failed != "":
@@ -201,12 +221,11 @@ func (e *Engine) Release(_ context.Context, name string) (api.Release, error) {
 
 // notOpen says why a Release that exists has not been opened.
 func (e *Engine) notOpen(r *crd.Release) error {
-	for _, c := range r.Status.Conditions {
-		if c.Type != "Ready" && c.Status == "True" {
-			return &release.Refused{Rule: c.Type, Reason: fmt.Sprintf("Release %s is not open yet: %s", r.Name, c.Message), Remedy: "kubectl describe release " + r.Name + " says more"}
-		}
+	if why := keeping(r); len(why) > 0 {
+		return &release.Refused{Rule: why[0].Type, Reason: fmt.Sprintf("Release %s is not open yet: %s", r.Name, strings.TrimSuffix(why[0].Message, ".")),
+			Remedy: "kubectl -n " + r.Namespace + " describe release " + r.Name + " says more"}
 	}
-	return &release.Refused{Rule: "phase", Reason: fmt.Sprintf("Release %s has not been looked at yet", r.Name), Remedy: "ask again in a moment"}
+	return &release.Refused{Rule: "phase", Reason: fmt.Sprintf("Release %s is not open yet: %s", r.Name, notLookedAt), Remedy: "ask again in a moment"}
 }
 
 func (e *Engine) showRelease(v kubernetes.Value, r release.Release, o release.Observation) api.Release {
@@ -214,7 +233,7 @@ func (e *Engine) showRelease(v kubernetes.Value, r release.Release, o release.Ob
 	if r.Phase == release.Previewing && e.unseasoned(r.View) > 0 {
 		out.Phase, out.Reason = string(release.Preparing), "its routes are on their way to the proxies"
 	}
-	out.Reason = kubernetes.SettlingReason(r, v, e.world.Load().seen, out.Reason)
+	out.Reason = tellingReason(r, v, e.world.Load(), out.Reason)
 	for _, service := range slices.Sorted(maps.Keys(r.Versions)) {
 		from, to := r.Replaces[service], r.Versions[service]
 		out.Changes = append(out.Changes, api.ReleaseChange{

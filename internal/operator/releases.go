@@ -242,7 +242,7 @@ func (e *Engine) tell(ctx context.Context, w *world, v kubernetes.Value, conditi
 		next := r.DeepCopy()
 		next.Status = kubernetes.ProjectRelease(r, v, o.Versions, opening[r.Name], e.d.Now())
 		if known := v.State.Releases[r.Name]; known.UID == string(r.UID) {
-			next.Status.Reason = kubernetes.SettlingReason(known, v, w.seen, next.Status.Reason)
+			next.Status.Reason = tellingReason(known, v, w, next.Status.Reason)
 		}
 		if equality.Semantic.DeepEqual(next.Status, r.Status) {
 			continue
@@ -253,6 +253,12 @@ func (e *Engine) tell(ctx context.Context, w *world, v kubernetes.Value, conditi
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// tellingReason is what a release waits for, by its state machine's reason and by
+// what is seen of its pods.
+func tellingReason(r release.Release, v kubernetes.Value, w *world, reason string) string {
+	return kubernetes.PreparingReason(r, v, w.seen, kubernetes.SettlingReason(r, v, w.seen, reason))
 }
 
 // releaseObject returns the object that a release was opened from.

@@ -69,6 +69,7 @@ func (e *Engine) round(ctx context.Context) error {
 	}
 	opening := e.openAll(ctx, w)
 	e.lookAtGateways(ctx, w)
+	e.lookAtScheme(ctx, w.fleet)
 	v := e.applier.value()
 	conditions, applied := e.apply(ctx, v, w)
 	if applied == nil {

@@ -49,8 +49,8 @@ type FleetSpec struct {
 // Edge is where outside traffic enters.
 type Edge struct {
 	// What people type to get here, for links and QR codes: http:// or
-	// https://, host, optional port. Left out: https:// and the first host of
-	// the first gateway that is no wildcard.
+	// https://, host, optional port. Left out: the first host of a gateway that
+	// is no wildcard, by http:// where its Gateway takes no HTTPS for it.
 	PublicURL string `json:"publicURL,omitempty" jsonschema:"pattern=^([Hh][Tt][Tt][Pp][Ss]?://[^/?#@ ]+/*)?$"`
 	// The Istio Gateways through which traffic enters, at least one. Each gets
 	// one VirtualService that holds every route of the fleet.

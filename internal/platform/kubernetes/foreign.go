@@ -104,6 +104,14 @@ func (t *translation) foreignAt(g crd.Gateway) bool {
 	return found
 }
 
+// Undisputed are the Gateways at which nobody else routes a host of the fleet, or
+// hands it over. At the others greenroom does not begin, or its routes stand
+// among those of others: what ForeignVirtualService says is why its answers may
+// not come there.
+func Undisputed(in Input) []crd.Gateway {
+	return slices.DeleteFunc(slices.Clone(in.Fleet.Spec.Edge.Gateways), begin(in).foreignAt)
+}
+
 // bound reports whether a VirtualService routes what enters through a Gateway.
 func bound(vs *networkingv1.VirtualService, g crd.Gateway) bool {
 	return slices.ContainsFunc(vs.Spec.Gateways, func(name string) bool {

@@ -26,9 +26,10 @@ func Match(want crd.ReleaseService, seen Seen) (Template, *Condition) {
 	}
 	images, ok := pods[hash].theImages()
 	if !ok {
-		c := &Condition{Type: NoPreview, Object: object, Blocks: true, Message: "its preview has no running pods yet.", Remedy: "Wait, or look at the pods of " + hash + "."}
-		if trouble := pods[hash].Trouble; trouble != "" {
-			c.Message = "its preview does not start: " + trouble
+		c := &Condition{Type: NoPreview, Object: object, Blocks: true, Message: "its preview has no running pods yet.", Remedy: "Wait, or look at them: kubectl -n " + r.Metadata.Namespace + " get pods -l " + HashLabel + "=" + hash}
+		if trouble := pods[hash].Trouble; trouble.Reason != "" {
+			c.Message = "its preview does not start: " + trouble.String() + "."
+			c.Remedy = "kubectl -n " + r.Metadata.Namespace + " describe pod " + trouble.Pod + " says more."
 		}
 		for _, name := range slices.Sorted(maps.Keys(pods[hash].Images)) {
 			if several := pods[hash].Images[name]; len(several) > 1 {

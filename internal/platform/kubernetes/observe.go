@@ -46,8 +46,8 @@ func Observe(f *crd.Fleet, v Value, seen map[string]Seen) map[string]release.Ver
 			if !v.Templates[id].Same(hash, pods) {
 				status.Ready = 0
 			}
-			if pods.Ready == 0 && pods.Trouble != "" && degraded(one) {
-				status.Failed = pods.Trouble
+			if pods.Ready == 0 && degraded(one) {
+				status.Failed = pods.Trouble.String()
 			}
 			out[id] = status
 		}

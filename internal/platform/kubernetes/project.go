@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,6 +63,7 @@ func ProjectRelease(object *crd.Release, v Value, o map[string]release.VersionSt
 	}
 	out.Conditions = ProjectConditions(old.Conditions, conditions, object.Generation, now)
 	if !known {
+		out.Reason = cmp.Or(unopenedReason(conditions), out.Reason)
 		return out
 	}
 	if r.Phase.Ended() && old.Phase == string(r.Phase) {
@@ -78,6 +80,17 @@ func ProjectRelease(object *crd.Release, v Value, o map[string]release.VersionSt
 		})
 	}
 	return out
+}
+
+// unopenedReason is what a Release waits for that the state does not know: the
+// first condition that keeps it.
+func unopenedReason(conditions []Condition) string {
+	for _, c := range sortConditions(slices.Clone(conditions)) {
+		if c.Blocks {
+			return c.Type + ": " + c.Object + ": " + c.Message
+		}
+	}
+	return ""
 }
 
 // SettlingReason is what a release tells that has a reason of the state machine:
@@ -106,6 +119,29 @@ func SettlingReason(r release.Release, v Value, seen map[string]Seen, reason str
 		return "it waits until Argo ends the former pods of " + strings.Join(services, ", ") + " (scaleDownDelaySeconds)"
 	}
 	return fmt.Sprintf("it waits until Argo ends the former pods of %s, at %s (scaleDownDelaySeconds)", strings.Join(services, ", "), last.UTC().Format("2006-01-02T15:04:05Z"))
+}
+
+// PreparingReason is what a release tells that has a reason of the state machine:
+// where that waits for versions to be ready, and pods of theirs do not start, it
+// says which, why, and what tells more.
+func PreparingReason(r release.Release, v Value, seen map[string]Seen, reason string) string {
+	if r.Phase != release.Preparing {
+		return reason
+	}
+	var stuck []string
+	for _, service := range slices.Sorted(maps.Keys(r.Versions)) {
+		one, id := seen[service], r.Versions[service]
+		trouble := one.Pods[v.Templates[id].Hash].Trouble
+		if trouble.Reason == "" || one.Rollout == nil || !strings.Contains(reason, id) {
+			continue
+		}
+		stuck = append(stuck, fmt.Sprintf("%s does not start: %s (pod %s); %s says more",
+			service, trouble.Reason, trouble.Pod, trouble.SaysMore(one.Rollout.Metadata.Namespace, service, r.Name)))
+	}
+	if len(stuck) == 0 {
+		return reason
+	}
+	return strings.Join(stuck, "; ")
 }
 
 // waitsToStop reports whether a reason is that a version that r replaced has not

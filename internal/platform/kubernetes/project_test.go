@@ -32,3 +32,35 @@ func TestSettlingReason(t *testing.T) {
 		}
 	}
 }
+
+// TestPreparingReason: while a release waits for versions whose pods do not
+// start, it is told why, and what tells more; any other reason stands.
+func TestPreparingReason(t *testing.T) {
+	v := Value{Templates: map[string]Template{"api@1": {Hash: "1"}, "chat@1": {Hash: "2"}}}
+	r := release.Release{Name: "r42", Phase: release.Preparing, Versions: map[string]string{"api": "api@1", "chat": "chat@1"}}
+	place := &Rollout{}
+	place.Metadata.Namespace = "shop"
+	seen := map[string]Seen{
+		"api":  {Rollout: place, Pods: map[string]Pods{"1": {Total: 1, Trouble: Trouble{"api-1-x", "CrashLoopBackOff", "back-off 10s", true}}}},
+		"chat": {Rollout: place, Pods: map[string]Pods{"2": {Total: 1, Trouble: Trouble{"chat-2-x", "ImagePullBackOff", "no such tag", false}}}},
+	}
+	const crash = "api does not start: CrashLoopBackOff (pod api-1-x); kubectl greenroom logs api --release r42 says more"
+	const pull = "chat does not start: ImagePullBackOff (pod chat-2-x); kubectl -n shop describe pod chat-2-x says more"
+	live := r
+	live.Phase = release.Live
+	for _, c := range []struct {
+		r            release.Release
+		seen         map[string]Seen
+		reason, want string
+	}{
+		{r, seen, "waiting for api@1 (0 of 1 ready)", crash},
+		{r, seen, "waiting for api@1 (0 of 1 ready), chat@1 (0 of 1 ready)", crash + "; " + pull},
+		{r, nil, "waiting for api@1 (0 of 1 ready)", "waiting for api@1 (0 of 1 ready)"},
+		{r, seen, "waiting for its prepare hooks", "waiting for its prepare hooks"},
+		{live, seen, "", ""},
+	} {
+		if got := PreparingReason(c.r, v, c.seen, c.reason); got != c.want {
+			t.Errorf("%s with %q tells %q, want %q", c.r.Phase, c.reason, got, c.want)
+		}
+	}
+}

@@ -109,6 +109,7 @@ func pod(hash, digest string, ready bool) *corev1.Pod {
 func TestReadPods(t *testing.T) {
 	leaving := pod("aaa", "11", true)
 	leaving.DeletionTimestamp = &metav1.Time{Time: noon}
+	leaving.Status.ContainerStatuses[0].State.Terminated = &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 143}
 	over := pod("aaa", "11", false)
 	over.Status.Phase = corev1.PodSucceeded
 	bare := pod("aaa", "12", true)
@@ -116,15 +117,29 @@ func TestReadPods(t *testing.T) {
 	stuck := pod("bbb", "22", false)
 	stuck.Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: "chat", State: corev1.ContainerState{
 		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such tag"}}}
+	initial := pod("ddd", "11", false)
+	initial.Status.ContainerStatuses = nil
+	initial.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "migrate", State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
+	again := pod("fff", "11", false)
+	again.Status.ContainerStatuses[0].RestartCount = 2
+	again.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}
+	later := pod("ddd", "11", false)
+	later.Name = "chat-eee"
+	later.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}
 	stranger := pod("", "33", true)
 	native := pod("ccc", "11", true)
 	native.Spec.InitContainers, native.Spec.Containers = native.Spec.Containers[1:], native.Spec.Containers[:1]
-	got := ReadPods([]*corev1.Pod{pod("aaa", "11", true), leaving, over, bare, stuck, stranger, native})
+	got := ReadPods([]*corev1.Pod{pod("aaa", "11", true), leaving, over, bare, stuck, stranger, native, later, initial, again})
 	want := map[string]Pods{
 		"aaa": {Total: 3, Ready: 2, Proxied: 2, Images: map[string][]string{
 			"chat": {"registry.example.com:5000/chat@sha256:11", "registry.example.com:5000/chat@sha256:12"}}},
-		"bbb": {Total: 1, Proxied: 1, Images: map[string][]string{}, Trouble: "pod chat-bbb: ImagePullBackOff: no such tag"},
+		"bbb": {Total: 1, Proxied: 1, Images: map[string][]string{}, Trouble: Trouble{Pod: "chat-bbb", Reason: "ImagePullBackOff", Message: "no such tag"}},
 		"ccc": {Total: 1, Ready: 1, Proxied: 1, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}}},
+		"ddd": {Total: 2, Proxied: 2, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}},
+			Trouble: Trouble{Pod: "chat-ddd", Reason: "CrashLoopBackOff", Ran: true}},
+		"fff": {Total: 1, Proxied: 1, Images: map[string][]string{"chat": {"registry.example.com:5000/chat@sha256:11"}},
+			Trouble: Trouble{Pod: "chat-fff", Reason: "OOMKilled", Message: "exit code 137, restarted 2 times", Ran: true}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -167,6 +182,18 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// A preview that cannot start says which pod, why, and what tells more.
+func TestMatchTellsWhyAPreviewDoesNotStart(t *testing.T) {
+	stuck := pod("bbb", "22", false)
+	stuck.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "chat", State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such tag"}}}}
+	_, c := Match(crd.ReleaseService{Name: "chat"}, Seen{Rollout: rollout(t), Pods: ReadPods([]*corev1.Pod{stuck})})
+	if c == nil || c.Type != NoPreview || c.Message != "its preview does not start: pod chat-bbb: ImagePullBackOff: no such tag." ||
+		c.Remedy != "kubectl -n shop describe pod chat-bbb says more." {
+		t.Errorf("got %+v", c)
+	}
+}
+
 // released is a fleet of chat alone, with pods aaa that serve and bbb of r42.
 func released(t *testing.T) *world {
 	w := newWorld(t, "chat")
@@ -206,7 +233,7 @@ func TestInspect(t *testing.T) {
 		"paused by hand":           {previewing, Seen{Rollout: rollout(t, "  replicas: 3", "  paused: true"), Pods: pods}, []string{RolloutPaused}, ""},
 		"degraded":                 {previewing, Seen{Rollout: rollout(t, "phase: Paused", "phase: Degraded\n  message: too slow"), Pods: pods}, []string{RolloutDegraded}, "too slow"},
 		"canary strategy":          {previewing, Seen{Rollout: rollout(t, "blueGreen:\n      active", "canary:\n      active"), Pods: pods}, []string{CanaryStrategy}, ""},
-		"no sidecar":               {previewing, Seen{Rollout: rollout(t), Pods: ReadPods([]*corev1.Pod{bare})}, []string{SidecarMissing}, "1 of the 1 pods of aaa"},
+		"no sidecar":               {previewing, Seen{Rollout: rollout(t), Pods: ReadPods([]*corev1.Pod{bare})}, []string{SidecarMissing}, "the pod of aaa has no sidecar"},
 		"a newer image in preview": {previewing, Seen{Rollout: rollout(t, "currentPodHash: bbb", "currentPodHash: ccc"), Pods: pods}, []string{TemplateChanged}, "changed to ccc while r42 is in Previewing"},
 		"promoted by hand":         {previewing, Seen{Rollout: rollout(t, promoted...), Pods: pods}, []string{PromotedByHand}, "still get aaa"},
 		"Argo follows soon":        {live, Seen{Rollout: rollout(t), Pods: pods}, nil, ""},

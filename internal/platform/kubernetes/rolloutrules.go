@@ -165,8 +165,11 @@ func (i *inspection) sidecars() {
 	}
 	for _, hash := range slices.Sorted(maps.Keys(i.seen.Pods)) {
 		if p := i.seen.Pods[hash]; p.Proxied < p.Total && i.speaksOf(hash) {
-			i.say(SidecarMissing, fmt.Sprintf("%d of the %d pods of %s have no sidecar: what they call is routed by nobody.", p.Total-p.Proxied, p.Total, hash),
-				"Enable injection and restart them, or write outsideMesh: true in the Fleet.", true)
+			message := fmt.Sprintf("%d of the %d pods of %s have no sidecar: what they call is routed by nobody.", p.Total-p.Proxied, p.Total, hash)
+			if p.Total == 1 {
+				message = "the pod of " + hash + " has no sidecar: what it calls is routed by nobody."
+			}
+			i.say(SidecarMissing, message, "Enable injection and restart them, or write outsideMesh: true in the Fleet.", true)
 		}
 	}
 }

@@ -32,14 +32,20 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() > 0 {
-			os.Exit(exit.ExitCode())
+		var own *commandExit
+		if errors.As(err, &own) {
+			os.Exit(own.code) // the command has said why
 		}
 		fmt.Fprintln(os.Stderr, "cluster:", err)
 		os.Exit(1)
 	}
 }
+
+// commandExit is how the command of exec ended, unless that is success. Other
+// programs that are run on the way say nothing to people by themselves.
+type commandExit struct{ code int }
+
+func (e *commandExit) Error() string { return fmt.Sprintf("the command ended with %d", e.code) }
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
@@ -89,5 +95,10 @@ func execute(ctx context.Context, state string, args []string) error {
 	cmd := exec.CommandContext(ctx, "/usr/bin/env", args...) // looks in the PATH of the cluster
 	cmd.Env = c.Environ()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	return cmd.Run()
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		return &commandExit{exit.ExitCode()}
+	}
+	return err
 }

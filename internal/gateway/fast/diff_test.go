@@ -48,6 +48,8 @@ import (
 //     paths do so where the connection was used before, and each has its own.
 //   - An empty User-Agent, and all but the first of several, which is no list
 //     (RFC 9110, section 10.1.5): net/http does not send them.
+//   - Whether a head is answered that ends with what its client sends at all: net/http
+//     answers most of them with 400, the fast path none. It is no request.
 //   - How soon a client that left is noticed: at once by net/http, within a tenth
 //     of a second by the fast path.
 var (

@@ -137,8 +137,9 @@ func (b *Book) Sync(ctx context.Context, now time.Time) error {
 // passes signed by the former ones stay valid.
 func (b *Book) Rotate(ctx context.Context, now time.Time) error { return b.syncKeys(ctx, now, true) }
 
-// attempts is how often a write is tried that others were faster with.
-const attempts = 5
+// attempts is how often a write is tried that others were faster with: more often
+// than there are others, each of whom is faster once.
+const attempts = 20
 
 func (b *Book) syncKeys(ctx context.Context, now time.Time, rotate bool) error {
 	b.edit.Lock()

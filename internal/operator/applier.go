@@ -127,7 +127,10 @@ func (a *applier) pass(ctx context.Context, v kubernetes.Value, w *world, object
 		wanted[objectName(o)] = true
 	}
 	rest, edges := groups(objects), objects.Edges
-	encoder := &kubernetes.Encoder{}
+	encoder, err := kubernetes.NewEncoder(objects)
+	if err != nil {
+		return err
+	}
 	objects = kubernetes.Objects{} // each lets go of one after the other
 	for _, group := range rest {
 		err := a.each(ctx, group, func(ctx context.Context, o kubernetes.Object) error {

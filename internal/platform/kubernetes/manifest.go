@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"sync"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -67,12 +66,24 @@ func (e Encoded) Manifest(resourceVersion string) ([]byte, error) {
 	return slices.Concat(head[:len(head)-1], []byte(`,"spec":`), e.spec, []byte("}")), nil
 }
 
-// Encoder encodes desired objects. Those of one translation have most of their
-// routes in common, which it encodes once and keeps: it is for one translation.
-// It is safe for concurrent use.
-type Encoder struct {
-	mu    sync.Mutex
-	known map[commonKey][]byte
+// Encoder encodes desired objects. Routes have most in common, which one that
+// NewEncoder made for them has encoded already. It is not changed any more, and
+// safe for concurrent use. The zero value knows of nothing in common.
+type Encoder struct{ known map[commonKey][]byte }
+
+// NewEncoder makes an Encoder for the objects of one translation.
+func NewEncoder(objects Objects) (*Encoder, error) {
+	e := &Encoder{known: map[commonKey][]byte{}}
+	for _, vs := range objects.Mesh {
+		for _, r := range vs.Spec.Http {
+			common, err := e.common(r)
+			if err != nil {
+				return nil, fmt.Errorf("encode %s/%s: %w", vs.Namespace, vs.Name, err)
+			}
+			e.known[keyOf(r)] = common
+		}
+	}
+	return e, nil
 }
 
 // commonKey tells apart what routes have in common: it is the same in memory.
@@ -149,27 +160,21 @@ func (e *Encoder) routes(vs *v1alpha3.VirtualService) ([]byte, error) {
 	return append(out, "]}"...), nil
 }
 
-// common is what a route may have in common with others: whom it is for, and
-// what is set for them.
-func (e *Encoder) common(r *v1alpha3.HTTPRoute) ([]byte, error) {
+func keyOf(r *v1alpha3.HTTPRoute) commonKey {
 	key := commonKey{headers: r.Headers, matches: len(r.Match)}
 	if key.matches > 0 {
 		key.first = r.Match[0]
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if known, ok := e.known[key]; ok {
+	return key
+}
+
+// common is what a route may have in common with others: whom it is for, and
+// what is set for them.
+func (e *Encoder) common(r *v1alpha3.HTTPRoute) ([]byte, error) {
+	if known, ok := e.known[keyOf(r)]; ok {
 		return known, nil
 	}
-	out, err := protojson.Marshal(&v1alpha3.HTTPRoute{Match: r.Match, Headers: r.Headers})
-	if err != nil {
-		return nil, err
-	}
-	if e.known == nil {
-		e.known = map[commonKey][]byte{}
-	}
-	e.known[key] = out
-	return out, nil
+	return protojson.Marshal(&v1alpha3.HTTPRoute{Match: r.Match, Headers: r.Headers})
 }
 
 // without is a message without some fields. It shares the others.

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -22,9 +23,14 @@ func TestManifestSaysAllOfRoutes(t *testing.T) {
 			objects.Mesh[1].Spec.Http[i] = &v1alpha3.HTTPRoute{Match: plain.Match}
 		case 2:
 			objects.Mesh[1].Spec.Http[i] = &v1alpha3.HTTPRoute{Headers: plain.Headers, Match: plain.Match[:0]}
+		case 3:
+			objects.Mesh[1].Spec.Http[i] = &v1alpha3.HTTPRoute{Headers: plain.Headers, Match: slices.Repeat([]*v1alpha3.HTTPMatchRequest{{Port: 1}}, len(plain.Match))}
 		}
 	}
-	var encoder Encoder
+	encoder, err := NewEncoder(objects)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, vs := range append(objects.Mesh, objects.Edges...) {
 		encoded, err := encoder.Encode(vs)
 		if err != nil {
@@ -56,9 +62,13 @@ func TestManifestSaysAllOfRoutes(t *testing.T) {
 func TestDigestTellsObjectsApart(t *testing.T) {
 	w := newWorld(t, "web", "api")
 	digests := map[Digest]string{}
+	objects, _ := Translate(w.in)
+	encoder, err := NewEncoder(objects)
+	if err != nil {
+		t.Fatal(err)
+	}
 	note := func(what string, objects []Object) {
 		t.Helper()
-		var encoder Encoder
 		for _, o := range objects {
 			encoded, err := encoder.Encode(o)
 			if err != nil {
@@ -70,7 +80,6 @@ func TestDigestTellsObjectsApart(t *testing.T) {
 			digests[encoded.Digest] = what + " " + o.GetName()
 		}
 	}
-	objects, _ := Translate(w.in)
 	note("as it is", objects.All())
 	for _, vs := range objects.Mesh {
 		vs.Labels = map[string]string{"other": "label"}

@@ -203,7 +203,7 @@ spec:
 		{fleet, "hosts: [live.example.com]", "hosts: [a.example.com, a.example.com]", "Duplicate"},
 		{fleet, ", selector: {istio: ingress}", "", "selector"},
 		{fleet, "attempts: 2", "attempts: -1", "attempts"},
-		{fleet, "perTryTimeout: 2s", "perTryTimeout: 2d", "from 1ms to 24h"},
+		{fleet, "perTryTimeout: 2s", "perTryTimeout: 2d", "retries.perTryTimeout of a route to api is 2d; it must be from 1ms to 24h"},
 		{fleet, "fixed: true", "fixed: true, rollout: old", "legacy is a fixed service, and has the Rollout old"},
 		{fleet, "calls: [web]", "calls: [api]", "api calls itself"},
 		{fleet, "{service: web}]", "{service: wbe}]", "the route of / names the service wbe, which the fleet does not have"},
@@ -212,6 +212,11 @@ spec:
 		{fleet, "  services:", "  notify: [{name: ops, kind: slack}]\n  services:", "the notification ops needs its address"},
 		{fleet, "  services:", "  release: {freezes: [{name: feast, from: 2026-12-20}]}\n  services:", "the freeze feast is once"},
 		{fleet, "  services:", "  release: {freezes: [{name: rest, weekly: {from: Fri 16:00, to: Fri 16:00}}]}\n  services:", "the freeze rest ends when it begins: Fri 16:00"},
+		{fleet, "background: true", "drain: 25h", "spec.services: Invalid value: drain of web is 25h; it must be from 0s to 24h"},
+		{fleet, "background: true", "timeout: 1d1s", "timeout of web is 1d1s; it must be from 0s to 24h"},
+		{fleet, "background: true", "retries: {attempts: 1, perTryTimeout: 0s}", "retries.perTryTimeout of web is 0s; it must be from 1ms to 24h"},
+		{fleet, "{service: web}]", "{service: web, timeout: 25h}]", "spec.edge.routes: Invalid value: timeout of a route to web is 25h"},
+		{fleet, "{service: web}]", "{service: web, cors: {allowOrigins: ['*'], maxAge: 31d}}]", "cors.maxAge of a route to web is 31d; it must be from 0s to 30d"},
 		{fleet, "port: 8080", "port: 80800", "port"},
 		{fleet, "{name: legacy,", "{name: web,", "Duplicate"},
 		{fleet, "name: live}", "name: live.again}", "lower-case letters"},
@@ -249,5 +254,39 @@ func TestAReleaseStaysInItsFleet(t *testing.T) {
 	}
 	if errs := server.refuses(t, made("other"), made("live")); !strings.Contains(strings.Join(errs, "\n"), "the release stays in the fleet live") {
 		t.Errorf("a release moved to another fleet: %q", errs)
+	}
+}
+
+// A switch waits for the status of a Fleet to be written, which cannot change
+// the spec: the API server is to ask nothing of that then, however much it is.
+func TestAStatusIsWrittenWithoutAskingOfTheSpec(t *testing.T) {
+	server := newAPIServer(t)
+	fleet := func(drain string, revision int) map[string]any {
+		out := map[string]any{"apiVersion": "greenroom.dev/v1alpha1", "kind": "Fleet", "metadata": map[string]any{"name": "live"},
+			"spec": map[string]any{
+				"edge":     map[string]any{"gateways": []any{map[string]any{"name": "istio-ingress/public", "hosts": []any{"live.example.com"}, "selector": map[string]any{"istio": "ingress"}}}},
+				"services": []any{map[string]any{"name": "web", "drain": drain, "calls": []any{"web"}}, map[string]any{"name": "api"}},
+			}}
+		if revision > 0 {
+			out["status"] = map[string]any{"revision": int64(revision)}
+		}
+		return out
+	}
+	for what, c := range map[string]struct {
+		object, old map[string]any
+		complaints  int
+	}{
+		"a new object":                       {fleet("25h", 0), nil, 3},
+		"a new object with a status":         {fleet("25h", 1), nil, 3},
+		"a spec, before there is a state":    {fleet("25h", 0), fleet("1s", 0), 3},
+		"a spec":                             {fleet("25h", 7), fleet("1s", 7), 3},
+		"a status without another revision":  {fleet("25h", 7), fleet("25h", 7), 3},
+		"the first status":                   {fleet("25h", 1), fleet("25h", 0), 0},
+		"a status":                           {fleet("25h", 8), fleet("25h", 7), 0},
+		"a status, from which state is gone": {fleet("25h", 0), fleet("25h", 7), 0},
+	} {
+		if errs := server.refuses(t, c.object, c.old); len(errs) != c.complaints {
+			t.Errorf("%s: %d complaints instead of %d: %q", what, len(errs), c.complaints, errs)
+		}
 	}
 }

@@ -193,6 +193,8 @@ type Service struct {
 type FleetStatus struct {
 	// The generation that the rest speaks of.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// The revision of the state. Every write of another state has another one.
+	Revision int64 `json:"revision,omitempty"`
 	// What ordinary requests get now.
 	Serving Serving `json:"serving,omitzero"`
 	// The state of all releases of the fleet as one value. It belongs to the

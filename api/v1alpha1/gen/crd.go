@@ -46,7 +46,7 @@ func definition(comments map[string]comments, kind reflect.Type, names apiextens
 }
 
 func fleetDefinition(c map[string]comments) *apiextensions.CustomResourceDefinition {
-	return definition(c, reflect.TypeFor[crd.Fleet](),
+	d := definition(c, reflect.TypeFor[crd.Fleet](),
 		apiextensions.CustomResourceDefinitionNames{Plural: "fleets", Singular: "fleet", Kind: "Fleet", ListKind: "FleetList", ShortNames: []string{"gfl"}},
 		[]apiextensions.CustomResourceColumnDefinition{
 			{Name: "Serving", Type: "string", JSONPath: ".status.serving.release"},
@@ -55,6 +55,8 @@ func fleetDefinition(c map[string]comments) *apiextensions.CustomResourceDefinit
 			{Name: "Ready", Type: "string", JSONPath: `.status.conditions[?(@.type=="Ready")].status`},
 			{Name: "Age", Type: "date", JSONPath: ".metadata.creationTimestamp"},
 		})
+	specAlone(d.Spec.Versions[0].Schema.OpenAPIV3Schema, ofFleets())
+	return d
 }
 
 func releaseDefinition(c map[string]comments) *apiextensions.CustomResourceDefinition {

@@ -91,3 +91,37 @@ func TestColumnsOfTimesToCome(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsAskedOfEachServiceOrRoute: every rule of what there may be
+// hundreds of is asked at the root, where a write of the status is seen to be one.
+func TestNothingIsAskedOfEachServiceOrRoute(t *testing.T) {
+	root := fleetDefinition(nil).Spec.Versions[0].Schema.OpenAPIV3Schema
+	spec := root.Properties["spec"]
+	if len(spec.XValidations) > 0 {
+		t.Errorf("a spec is asked %v", spec.XValidations)
+	}
+	for _, list := range ofFleets() {
+		if left := rulesIn(*at(spec, list.path).Items.Schema); len(left) > 0 {
+			t.Errorf("each of %v is asked %v", list.path, left)
+		}
+	}
+	for _, r := range root.XValidations {
+		if strings.Contains(r.Rule, "self.spec") && !strings.HasPrefix(r.Rule, statusWritten+" || (") {
+			t.Errorf("asked with each write of the status: %s", r.Rule)
+		}
+	}
+}
+
+func rulesIn(p apiextensions.JSONSchemaProps) apiextensions.ValidationRules {
+	out := p.XValidations
+	for _, one := range p.Properties {
+		out = append(out, rulesIn(one)...)
+	}
+	if p.Items != nil {
+		out = append(out, rulesIn(*p.Items.Schema)...)
+	}
+	if p.AdditionalProperties != nil {
+		out = append(out, rulesIn(*p.AdditionalProperties.Schema)...)
+	}
+	return out
+}

@@ -31,6 +31,7 @@ func ProjectFleet(old crd.FleetStatus, v Value, conditions []Condition, generati
 	serving := v.State.Serving()
 	out := crd.FleetStatus{
 		ObservedGeneration: generation,
+		Revision:           int64(v.State.Revision),
 		State:              raw,
 		Serving: crd.Serving{
 			Release: serving.Release, Stamp: serving.Stamp, Before: serving.Before,

@@ -53,6 +53,7 @@ func (st *story) measured(t *testing.T, m measurement) {
 		})
 	}
 	arrived(m.former)
+	st.calm(t) // Argo has just moved Services, and a node's port may refuse connections while it follows them
 	ours := st.trafficAt(t, st.fleet, st.fleet.Host, m.path, m.alike, observers)
 	theirs := st.trafficAt(t, st.fleet, control, m.path, m.alike, observers)
 	type switched struct {

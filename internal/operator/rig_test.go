@@ -259,6 +259,17 @@ func (r *rig) fleet(services ...string) {
 	r.create(f)
 }
 
+// foreign makes a VirtualService that somebody else has for the fleet's host.
+func (r *rig) foreign(service string) *networkingv1.VirtualService {
+	r.t.Helper()
+	vs := &networkingv1.VirtualService{ObjectMeta: r.meta("theirs"), Spec: networkingapi.VirtualService{
+		Hosts: []string{r.ns + ".test"}, Gateways: []string{"edge"},
+		Http: []*networkingapi.HTTPRoute{{Route: []*networkingapi.HTTPRouteDestination{{Destination: &networkingapi.Destination{Host: service}}}}},
+	}}
+	r.create(vs)
+	return vs
+}
+
 // release makes a Release that brings a version of some services.
 func (r *rig) release(name, version string, services ...string) {
 	r.t.Helper()

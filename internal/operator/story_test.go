@@ -351,11 +351,7 @@ func testDrift(t *testing.T, cluster *operatortest.Cluster) {
 // says so.
 func testForeign(t *testing.T, cluster *operatortest.Cluster) {
 	r := newRig(t, cluster, "api")
-	theirs := &networkingv1.VirtualService{ObjectMeta: r.meta("theirs"), Spec: networkingapi.VirtualService{
-		Hosts: []string{r.ns + ".test"}, Gateways: []string{"edge"},
-		Http: []*networkingapi.HTTPRoute{{Route: []*networkingapi.HTTPRouteDestination{{Destination: &networkingapi.Destination{Host: "api"}}}}},
-	}}
-	r.create(theirs)
+	theirs := r.foreign("api")
 	r.fleet("api")
 	r.condition("ForeignVirtualService")
 	if err := r.get(&networkingv1.VirtualService{}, "greenroom.live.edge."+r.ns+".edge"); !apierrors.IsNotFound(err) {
@@ -422,11 +418,7 @@ func testGuard(t *testing.T, cluster *operatortest.Cluster) {
 // when they go.
 func testHandover(t *testing.T, cluster *operatortest.Cluster) {
 	r := newRig(t, cluster, "api")
-	theirs := &networkingv1.VirtualService{ObjectMeta: r.meta("theirs"), Spec: networkingapi.VirtualService{
-		Hosts: []string{r.ns + ".test"}, Gateways: []string{"edge"},
-		Http: []*networkingapi.HTTPRoute{{Route: []*networkingapi.HTTPRouteDestination{{Destination: &networkingapi.Destination{Host: "api"}}}}},
-	}}
-	r.create(theirs)
+	theirs := r.foreign("api")
 	r.fleet("api")
 	r.condition("ForeignVirtualService")
 	r.merge(theirs, `{"metadata":{"annotations":{"greenroom.dev/handover":"live"}}}`)

@@ -6,9 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	networkingapi "istio.io/api/networking/v1alpha3"
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
 	api "github.com/greenroom-dev/greenroom/client"
 	"github.com/greenroom-dev/greenroom/internal/operator/operatortest"
@@ -20,11 +17,7 @@ import (
 func testWaits(t *testing.T, cluster *operatortest.Cluster) {
 	r := newRig(t, cluster, "api")
 	r.argo.crashing = image("api", "2")
-	theirs := &networkingv1.VirtualService{ObjectMeta: r.meta("theirs"), Spec: networkingapi.VirtualService{
-		Hosts: []string{r.ns + ".test"}, Gateways: []string{"edge"},
-		Http: []*networkingapi.HTTPRoute{{Route: []*networkingapi.HTTPRouteDestination{{Destination: &networkingapi.Destination{Host: "api"}}}}},
-	}}
-	r.create(theirs)
+	theirs := r.foreign("api")
 	r.fleet("api")
 	r.condition("ForeignVirtualService")
 	r.until("doctor names the cause alone", func() error {

@@ -53,6 +53,7 @@ func (st *story) measured(t *testing.T, m measurement) {
 		})
 	}
 	arrived(m.former)
+	began := time.Now()
 	st.calm(t) // Argo has just moved Services, and a node's port may refuse connections while it follows them
 	ours := st.trafficAt(t, st.fleet, st.fleet.Host, m.path, m.alike, observers)
 	theirs := st.trafficAt(t, st.fleet, control, m.path, m.alike, observers)
@@ -98,7 +99,44 @@ func (st *story) measured(t *testing.T, m measurement) {
 	us, hand := of(ours, byUs), of(theirs, byHand)
 	t.Logf("%d services, %d switches each. greenroom, from the call: %s; by hand, from the write: %s; greenroom's share of the first: %v (medians)",
 		m.services, 2*pairs, told(us), told(hand), (median(us, firstOf) - median(hand, firstOf)).Round(time.Millisecond))
+	t.Logf("%d services: of greenroom's, as the operator says: %s", m.services, st.parts(t, began))
 	st.kubectl(t, "delete", "virtualservice", "control", "-n", st.fleet.Namespace)
+}
+
+// parts are how long the parts of the switches since a time took, as the log of
+// the operator that leads says.
+func (s *stage) parts(t *testing.T, since time.Time) string {
+	t.Helper()
+	leader, err := s.leader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := s.kubectl(t, "logs", "-n", operatorNamespace, leader, "--since-time", since.UTC().Format(time.RFC3339))
+	var encoded, durable, edge []time.Duration
+	for line := range strings.Lines(log) {
+		var one struct {
+			Msg                    string
+			Encoded, Durable, Edge time.Duration
+		}
+		if json.Unmarshal([]byte(line), &one) == nil && one.Msg == "the edge is switched" {
+			encoded, durable, edge = append(encoded, one.Encoded), append(durable, one.Durable), append(edge, one.Edge)
+		}
+	}
+	if len(edge) == 0 {
+		t.Errorf("the operator's log tells of no switch: %s", log)
+		return ""
+	}
+	return fmt.Sprintf("encoded %s, durable %s, edge %s", spread(encoded), spread(durable), spread(edge))
+}
+
+func spread(list []time.Duration) string {
+	slices.Sort(list)
+	return fmt.Sprintf("%v to %v (median %v)", list[0].Round(time.Millisecond), list[len(list)-1].Round(time.Millisecond), middle(list).Round(time.Millisecond))
+}
+
+// middle is the median of what is sorted.
+func middle(list []time.Duration) time.Duration {
+	return (list[(len(list)-1)/2] + list[len(list)/2]) / 2
 }
 
 func firstOf(m moment) time.Duration { return m.first }
@@ -114,8 +152,7 @@ func sorted(list []moment, of func(moment) time.Duration) []time.Duration {
 }
 
 func median(list []moment, of func(moment) time.Duration) time.Duration {
-	all := sorted(list, of)
-	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+	return middle(sorted(list, of))
 }
 
 // told is what some moments come to.

@@ -85,12 +85,18 @@ func (s *stage) person(t *testing.T, f *fleet) *person {
 // forwarded is what kubectl says when a port-forward stands.
 var forwarded = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+)`)
 
+// leader is the pod of the operator that leads.
+func (s *stage) leader() (string, error) {
+	holder, err := s.Kubectl(s.ctx, "", "get", "lease", "greenroom-operator", "-n", operatorNamespace, "-o", "jsonpath={.spec.holderIdentity}")
+	pod, _, _ := strings.Cut(holder, "_") // the rest tells processes of one pod apart
+	return pod, err
+}
+
 func (s *stage) connect(f *fleet) (*person, error) {
-	pod, err := s.Kubectl(s.ctx, "", "get", "lease", "greenroom-operator", "-n", operatorNamespace, "-o", "jsonpath={.spec.holderIdentity}")
+	pod, err := s.leader()
 	if err != nil {
 		return nil, err
 	}
-	pod, _, _ = strings.Cut(pod, "_") // the rest tells processes of one pod apart
 	token, err := s.Kubectl(s.ctx, "", "config", "view", "--raw", "-o", "jsonpath={.users[0].user.token}")
 	if err != nil {
 		return nil, err

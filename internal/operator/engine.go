@@ -245,11 +245,10 @@ func (h hops) Prepare(v kubernetes.Value) (func(), error) {
 	}
 	translated := e.d.Now().Sub(began)
 	return func() {
-		if !e.way.isTaken() { // nobody asked for it just now, so nobody waits for it
-			e.escort(h.run, v.State.Default)
-		}
+		edgeWritten := e.escort(h.run, v.State.Default)
 		durable := e.d.Now()
 		switched := e.applier.follow(h.run, v, edges)
+		edgeWritten()
 		edge := e.d.Now().Sub(durable)
 		e.stage.Follow(v.State, false)
 		e.ask()

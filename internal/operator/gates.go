@@ -270,18 +270,24 @@ func answered(got string, err error) string {
 	return got
 }
 
-// escort keeps the way clear for a switch until every gateway's pod gives
-// ordinary requests that stamp.
-func (e *Engine) escort(ctx context.Context, stamp string) {
+// escort keeps the way clear for a switch that nobody asked for just now, so that
+// nobody waits for it: until every gateway's pod gives ordinary requests that
+// stamp. What it returns has to be called when the edge is written.
+func (e *Engine) escort(ctx context.Context, stamp string) (written func()) {
+	if e.way.isTaken() {
+		return func() {}
+	}
 	leave := e.way.take()
-	e.loops.Go(func() {
-		defer leave()
-		ctx, cancel := context.WithTimeout(ctx, giveWay)
-		defer cancel()
-		if gates, err := e.gates(ctx, e.world.Load().fleet); err == nil {
-			_ = e.awaitGates(ctx, gates, stamp) // the way is free after giveWay, whatever came of it
-		}
-	})
+	return func() {
+		e.loops.Go(func() {
+			defer leave()
+			ctx, cancel := context.WithTimeout(ctx, giveWay)
+			defer cancel()
+			if gates, err := e.gates(ctx, e.world.Load().fleet); err == nil {
+				_ = e.awaitGates(ctx, gates, stamp) // the way is free after giveWay, whatever came of it
+			}
+		})
+	}
 }
 
 // left reports whether a gateway's pod is gone, or going. Not to know is no.

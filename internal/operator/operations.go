@@ -96,18 +96,9 @@ func (e *Engine) Abort(ctx context.Context, who, name string, in api.Asked) (api
 }
 
 // switching does what may switch the edge, and waits until it has arrived. The
-// gateways are looked up meanwhile, so that nothing comes between the switch and
-// the first question, and the switch does not wait for it either.
+// gateways are looked up behind it: it takes istiod a tenth of a second at least
+// to send it on, and whatever the API server is asked before delays it.
 func (e *Engine) switching(ctx context.Context, dryRun bool, do func() (api.Changed, error)) (api.Changed, error) {
-	var gates []gate
-	var unknown error
-	looked := make(chan struct{})
-	go func() {
-		defer close(looked)
-		if !dryRun {
-			gates, unknown = e.gates(ctx, e.world.Load().fleet)
-		}
-	}()
 	before, asked := e.controller.Record().State.Default, e.d.Now()
 	if !dryRun {
 		defer e.way.take()()
@@ -120,7 +111,7 @@ func (e *Engine) switching(ctx context.Context, dryRun bool, do func() (api.Chan
 	if now == before && !out.Changed {
 		return out, nil
 	}
-	<-looked
+	gates, unknown := e.gates(ctx, e.world.Load().fleet)
 	if unknown != nil {
 		out.Notes = append(out.Notes, "whether the switch has arrived is not known: "+unknown.Error())
 		return out, nil

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	networkingapi "istio.io/api/networking/v1alpha3"
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -24,7 +25,7 @@ func TestPromote(t *testing.T) {
 	tell(t, 1, []story{
 		{"a view that was built meanwhile", testBuiltMeanwhile}, {"before the first look", testFirstLook},
 		{"a gateway's pod that goes", testGateGoes}, {"beside an old log", testOldLog},
-		{"what is counted", testCounted},
+		{"what is counted", testCounted}, {"what a switch waits for", testSwitchWaits},
 	})
 }
 
@@ -91,10 +92,7 @@ func testFirstLook(t *testing.T, cluster *operatortest.Cluster) {
 	r.release("r1", "2", "api")
 	r.phase("r1", "Previewing")
 	r.stop()
-	r.create(&networkingv1.VirtualService{ObjectMeta: r.meta("theirs"), Spec: networkingapi.VirtualService{
-		Hosts: []string{r.ns + ".test"}, Gateways: []string{"edge"},
-		Http: []*networkingapi.HTTPRoute{{Route: []*networkingapi.HTTPRouteDestination{{Destination: &networkingapi.Destination{Host: "api"}}}}},
-	}})
+	r.foreign("api")
 	r.start()
 	r.until("a promotion is refused", func() error {
 		_, err := r.api.Promote(t.Context(), "r1", api.Promote{})
@@ -245,4 +243,89 @@ func (r *rig) sum(name string) uint64 {
 		}
 	}
 	return sum
+}
+
+// requests keeps what an API server is asked.
+type requests struct {
+	mu   sync.Mutex
+	list []string
+}
+
+// through keeps what goes through a transport.
+func (q *requests) through(rt http.RoundTripper) http.RoundTripper {
+	return transport(func(r *http.Request) (*http.Response, error) {
+		q.mu.Lock()
+		q.list = append(q.list, r.Method+" "+r.URL.Path)
+		q.mu.Unlock()
+		return rt.RoundTrip(r)
+	})
+}
+
+// transport is a function as an http.RoundTripper.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// take returns what was asked since the last take.
+func (q *requests) take() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := q.list
+	q.list = nil
+	return out
+}
+
+// Everybody waits for a switch: on its way to the edge the API server is asked
+// who calls and whether he may, and takes the state and the edge. A round that
+// happens to begin then may ask for more, so one switch of several has to be
+// without.
+func testSwitchWaits(t *testing.T, cluster *operatortest.Cluster) {
+	r := placeFleet(t, cluster, "api")
+	asked := &requests{}
+	r.config.Wrap(asked.through)
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	r.fleet("api")
+	r.serves("baseline")
+	r.release("r1", "2", "api")
+	r.phase("r1", "Previewing")
+	r.promoted("r1")
+	own := "/namespaces/" + r.ns
+	edge := "PATCH /apis/networking.istio.io/v1" + own + "/virtualservices/" + r.edge()
+	needed := map[string]bool{
+		"POST /apis/authentication.k8s.io/v1/tokenreviews":               true,
+		"POST /apis/authorization.k8s.io/v1/subjectaccessreviews":        true,
+		"PUT /apis/greenroom.dev/v1alpha1" + own + "/fleets/live/status": true,
+	}
+	var more []string
+	for range 3 {
+		for _, do := range []func() error{
+			func() error { _, err := r.api.Rollback(t.Context(), "r1", api.Asked{}); return err },
+			func() error { _, err := r.api.Promote(t.Context(), "r1", api.Promote{}); return err },
+		} {
+			quiet := 0
+			r.until("nothing is asked", func() error {
+				if quiet++; len(asked.take()) > 0 {
+					quiet = 0
+				}
+				if quiet < 10 {
+					return fmt.Errorf("the operator asked something %d looks ago", quiet)
+				}
+				return nil
+			})
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
+			all := asked.take()
+			switched := slices.Index(all, edge)
+			if switched < 0 {
+				t.Fatalf("no edge was written: %q", all)
+			}
+			more = slices.DeleteFunc(all[:switched], func(one string) bool { return needed[one] })
+			if len(more) == 0 {
+				return
+			}
+		}
+	}
+	t.Errorf("a switch waits for more: %q", more)
 }

@@ -12,7 +12,8 @@
 // The API server takes a whole object apart with every write of its status, and a
 // switch waits for that of a Fleet. A field with the tag mapType:"atomic" counts as
 // one there, however much is in it, so that nobody has to be asked whose each part
-// of it is.
+// of it is; and the rules about services and routes are asked where it is the spec
+// that is written (gen/specalone.go).
 //
 // The package imports package v1alpha1 and k8s.io/apimachinery. Package
 // v1alpha1 must never import it: greenroom links nothing of Kubernetes. It

@@ -41,9 +41,13 @@ func specAlone(root *apiextensions.JSONSchemaProps, lists []many) {
 	root.Properties["spec"] = spec
 	for _, list := range lists {
 		items := at(spec, list.path).Items.Schema
-		at := "self.spec." + strings.Join(list.path, ".")
+		place := ".spec." + strings.Join(list.path, ".")
 		for _, r := range drawn(items, nil, list.name) {
-			root.XValidations = append(root.XValidations, asked(ofAll(at, list.path, r), "self", ".spec."+strings.Join(list.path, ".")))
+			r = ofAll("self"+place, r)
+			if len(list.path) > 1 { // what is at the top of a spec is always there
+				r.Rule = "!has(self" + place + ") || " + r.Rule
+			}
+			root.XValidations = append(root.XValidations, asked(r, "self", place))
 		}
 	}
 }
@@ -64,7 +68,7 @@ func drawn(p *apiextensions.JSONSchemaProps, path []string, name string) apiexte
 	for _, r := range p.XValidations {
 		if len(path) > 0 {
 			r.MessageExpression = "'" + strings.Join(path, ".") + " of ' + " + name + " + ' is ' + " + field + " + '; " + r.Message + "'"
-			r.Rule = unless(path) + about(r.Rule, field)
+			r.Rule = unless(path) + "(" + about(r.Rule, field) + ")"
 		}
 		out = append(out, r)
 	}
@@ -86,15 +90,12 @@ func unless(path []string) string {
 	return out.String()
 }
 
-// ofAll is a rule about a member as one about a list at a place. It names the
-// first that it refuses.
-func ofAll(at string, path []string, r apiextensions.ValidationRule) apiextensions.ValidationRule {
+// ofAll is a rule about a member as one about all of a list. It names the first
+// that it refuses.
+func ofAll(list string, r apiextensions.ValidationRule) apiextensions.ValidationRule {
 	one := about(r.Rule, "one")
-	r.MessageExpression = at + ".map(one, !(" + one + "), " + about(r.MessageExpression, "one") + ")[0]"
-	r.Rule = at + ".all(one, " + one + ")"
-	if len(path) > 1 { // what is at the top of a spec is always there
-		r.Rule = "!has(" + at + ") || " + r.Rule
-	}
+	r.Rule = list + ".all(one, " + one + ")"
+	r.MessageExpression = list + ".map(one, !(" + one + "), " + about(r.MessageExpression, "one") + ")[0]"
 	return r
 }
 

@@ -34,7 +34,7 @@ func rules(t reflect.Type) apiextensions.ValidationRules {
 			Rule:    "size(self.services) == 1 || has(self.edge.routes) && size(self.edge.routes) > 0",
 			Message: "a fleet of several services needs edge.routes, such as [{service: web}]",
 		}, {
-			Rule:              "!has(self.edge.routes) || self.edge.routes.all(r, self.services.exists(s, s.name == r.service))",
+			Rule:              "!has(self.edge.routes) || [self.services.map(s, s.name)].all(names, self.edge.routes.all(r, r.service in names))",
 			Message:           "edge.routes names a service that the fleet does not have",
 			MessageExpression: unknownRoute(),
 		}}

@@ -1,0 +1,83 @@
+package crd_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+)
+
+// The API server bounds what a rule may cost when it is asked, too: a Fleet as
+// large as the definition allows must be taken, and what is wrong in it be said.
+func TestTheLargestFleet(t *testing.T) {
+	server := newAPIServer(t)
+	for _, c := range []struct{ timeout, to, complaint string }{
+		{"0d1h1m1s", last(600), ""},
+		{"25h", last(600), "timeout of " + last(600) + " is 25h; it must be from 0s to 24h"},
+		{"0d1h1m1s", "nobody", "the route of /399 names the service nobody"},
+	} {
+		fleet := large(600, 400, 1)
+		spec := fleet["spec"].(map[string]any)
+		spec["services"].([]any)[599].(map[string]any)["timeout"] = c.timeout
+		spec["edge"].(map[string]any)["routes"].([]any)[399].(map[string]any)["service"] = c.to
+		if errs := strings.Join(server.refuses(t, fleet, nil), "\n"); c.complaint == "" && errs != "" || !strings.Contains(errs, c.complaint) {
+			t.Errorf("got %q, want %q", errs, c.complaint)
+		}
+	}
+}
+
+// BenchmarkRules is what the API server takes to check the rules of a Fleet of
+// 300 services and as many routes, by its own code: of one whose status is
+// written, which a switch waits for, and of one whose spec is.
+func BenchmarkRules(b *testing.B) {
+	fleet := newAPIServer(b)["Fleet"]
+	for _, c := range []struct {
+		what string
+		next int64
+	}{{"status", 2}, {"spec", 1}} {
+		b.Run(c.what, func(b *testing.B) {
+			old, next := large(300, 300, 1), large(300, 300, c.next)
+			for b.Loop() {
+				if errs, _ := fleet.rules.Validate(b.Context(), nil, fleet.structural, next, old, celconfig.RuntimeCELCostBudget); len(errs) > 0 {
+					b.Fatal(errs)
+				}
+			}
+		})
+	}
+}
+
+// large is a Fleet whose routes all go to its last service, with all that a rule
+// is about.
+func large(services, routes int, revision int64) map[string]any {
+	var made, edge []any
+	retries := func() any { return map[string]any{"attempts": int64(2), "perTryTimeout": "0d1h1m1s"} }
+	for i := range services {
+		made = append(made, map[string]any{
+			"name": last(i + 1), "fixed": false, "rollout": last(i + 1), "calls": []any{last(i), last(i + 2)},
+			"drain": "0d1h1m1s", "timeout": "0d1h1m1s", "retries": retries(),
+		})
+	}
+	for i := range routes {
+		edge = append(edge, map[string]any{
+			"path": fmt.Sprintf("/%d", i), "service": last(services), "timeout": "0d1h1m1s", "retries": retries(),
+			"cors": map[string]any{"allowOrigins": []any{"*"}, "maxAge": "1d1h1m1s"},
+		})
+	}
+	return map[string]any{
+		"apiVersion": "greenroom.dev/v1alpha1", "kind": "Fleet", "metadata": map[string]any{"name": "live"},
+		"spec": map[string]any{
+			"services": made,
+			"edge": map[string]any{
+				"gateways": []any{map[string]any{"name": "istio-ingress/public", "hosts": []any{"live.example.com"}, "selector": map[string]any{"istio": "ingress"}}},
+				"routes":   edge,
+			},
+		},
+		"status": map[string]any{"revision": revision},
+	}
+}
+
+// last is the name of the last of so many services.
+func last(services int) string {
+	return fmt.Sprintf("a-service-with-a-name-that-is-long-%05d", services-1)
+}

@@ -77,7 +77,7 @@ bench-proxies:
 	$(GO) run ./bench/proxies -cases "$(CASES)"
 
 # bench-cluster: what a switch takes on a real cluster with 300 services. Needs
-# what e2e needs, and eight minutes.
+# what e2e needs, and twelve minutes.
 bench-cluster:
 	$(GO) test -tags e2e,many -count=1 -timeout 30m -v -run TestMany ./test/e2e
 

@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -357,7 +359,7 @@ func corsOf(c *crd.CORS) *v1alpha3.CorsPolicy {
 		return nil
 	}
 	out := &v1alpha3.CorsPolicy{
-		AllowMethods: c.AllowMethods, AllowHeaders: c.AllowHeaders, ExposeHeaders: c.ExposeHeaders, MaxAge: timeoutOf(c.MaxAge),
+		AllowMethods: c.AllowMethods, AllowHeaders: c.AllowHeaders, ExposeHeaders: c.ExposeHeaders, MaxAge: maxAgeOf(c.MaxAge),
 	}
 	for _, origin := range c.AllowOrigins {
 		if origin == "*" {
@@ -370,6 +372,15 @@ func corsOf(c *crd.CORS) *v1alpha3.CorsPolicy {
 		out.AllowCredentials = wrapped(*c.AllowCredentials)
 	}
 	return out
+}
+
+// maxAgeOf is how long an answer about CORS is remembered, as Istio takes it: whole
+// seconds, and at least one. Browsers that are told nothing remember it for five.
+func maxAgeOf(d v1alpha1.Duration) *durationpb.Duration {
+	if d == "" {
+		return nil
+	}
+	return durationpb.New(max(time.Second, wholly(duration(d), time.Second)))
 }
 
 // Served is the stamp that a Gateway's VirtualService, as it is in the

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -244,18 +245,30 @@ func covers(a, b string) bool {
 	return a == b
 }
 
+// timeoutOf is a timeout as Istio takes one: whole milliseconds, and nothing for
+// 0s, since it refuses what is shorter than one.
 func timeoutOf(d v1alpha1.Duration) *durationpb.Duration {
-	if d == "" {
+	if duration(d) == 0 {
 		return nil
 	}
-	return durationpb.New(duration(d))
+	return durationpb.New(wholly(duration(d), time.Millisecond))
 }
 
+// wholly is a length of time in whole units, rounded up.
+func wholly(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit * unit }
+
+// retriesOf says nothing but that there are none where there are none: Istio
+// refuses to be told of what else.
 func retriesOf(r *crd.Retries) *v1alpha3.HTTPRetry {
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil
+	case r.Attempts == 0:
+		return &v1alpha3.HTTPRetry{}
 	}
-	return &v1alpha3.HTTPRetry{Attempts: int32(r.Attempts), PerTryTimeout: timeoutOf(r.PerTryTimeout), RetryOn: r.RetryOn}
+	return &v1alpha3.HTTPRetry{
+		Attempts: int32(r.Attempts), PerTryTimeout: timeoutOf(r.PerTryTimeout), RetryOn: strings.ReplaceAll(r.RetryOn, " ", ""),
+	}
 }
 
 func wrapped(b bool) *wrapperspb.BoolValue { return wrapperspb.Bool(b) }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1"
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
@@ -113,4 +114,49 @@ func told(d *durationpb.Duration) string {
 		return "-"
 	}
 	return d.AsDuration().String()
+}
+
+// A Service without a port for requests is said, and takes no route of the others
+// away: the edge is one object, and Istio refuses it for a port 0.
+func TestAServiceWithoutAPortTakesNoOtherAlong(t *testing.T) {
+	for name, ports := range map[string][]corev1.ServicePort{
+		"none at all": nil, "for something else": {{Name: "tcp-queue", Port: 5672}},
+	} {
+		w := newWorld(t, "web", "worker")
+		w.in.Services["worker"].Spec.Ports = ports
+		w.open("r42", "worker", "2")
+		if found := w.refused(); len(found) > 0 {
+			t.Errorf("%s: %s", name, strings.Join(found, "\n"))
+		}
+		objects, conditions := Translate(w.in)
+		if len(conditions) != 1 || conditions[0].Type != ServiceMissing || !conditions[0].Blocks {
+			t.Errorf("%s: %+v", name, conditions)
+		}
+		for _, s := range objects.Services {
+			if len(s.Spec.Ports) == 0 {
+				t.Errorf("%s: the Service %s has no port, which the API server refuses", name, s.Name)
+			}
+		}
+		for path, status := range map[string]int{"/web": 0, "/worker": 503} {
+			r := w.proxy.pick(t, objects.Edges[0], request{authority: "live.example.com", path: path, method: "GET"})
+			if got := int(r.DirectResponse.GetStatus()); got != status {
+				t.Errorf("%s: %s is answered with %d", name, path, got)
+			}
+		}
+	}
+}
+
+func TestAPortThatIsNotThereIsSaid(t *testing.T) {
+	w := newWorld(t, "web")
+	for port, complaint := range map[int]string{80: "", 8080: "has no port 8080"} {
+		w.in.Fleet.Spec.Services[0].Port = port
+		_, conditions := Translate(w.in)
+		got := ""
+		for _, c := range conditions {
+			got += c.Type + ": " + c.Message
+		}
+		if complaint == "" && got != "" || !strings.Contains(got, complaint) {
+			t.Errorf("port %d: %q", port, got)
+		}
+	}
 }

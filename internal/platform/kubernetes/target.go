@@ -71,9 +71,13 @@ func mainPort(s crd.Service, base *corev1.Service) int {
 func (t *translation) leadTo(r *v1alpha3.HTTPRoute, s crd.Service, stamp string, port int) {
 	version := t.Value.State.Views[stamp].Versions[s.Name]
 	host, ok := t.destination(s, version)
-	if !ok {
+	switch {
+	case !ok:
 		r.DirectResponse = &v1alpha3.HTTPDirectResponse{Status: 503, Body: text(
 			fmt.Sprintf("%s has no version of %s that is known to run.\n", stamp, s.Name))}
+		return
+	case port == 0: // Istio refuses the object for it, with all other routes
+		r.DirectResponse = &v1alpha3.HTTPDirectResponse{Status: 503, Body: text(s.Name + " has no port for requests.\n")}
 		return
 	}
 	r.Route = []*v1alpha3.HTTPRouteDestination{{Destination: to(host, port)}}
@@ -98,7 +102,7 @@ func (t *translation) destination(s crd.Service, version string) (string, bool) 
 		return "", false
 	case s.Fixed || !t.held(s.Name):
 		return t.host(serviceName(s)), true
-	case version == "":
+	case version == "" || len(base.Spec.Ports) == 0: // a Service of our own would have none either, which cannot be
 		return "", false
 	}
 	hash := t.Value.Templates[version].Hash
@@ -168,7 +172,7 @@ func (t *translation) pin(s crd.Service, base *corev1.Service, hash string) stri
 func (t *translation) pinAll() {
 	for _, s := range t.Fleet.Spec.Services {
 		base, ok := t.Services[s.Name]
-		if !ok || s.Fixed || !t.inPlay(s.Name) {
+		if !ok || s.Fixed || !t.inPlay(s.Name) || len(base.Spec.Ports) == 0 {
 			continue
 		}
 		for _, stamp := range t.stamps {

@@ -88,6 +88,7 @@ func (t *translation) edgeOf(g crd.Gateway) *networkingv1.VirtualService {
 		Spec:       v1alpha3.VirtualService{Hosts: slices.Clone(g.Hosts), Gateways: []string{g.Name}},
 	}
 	sayRoutes(vs)
+	vs.Spec.Hosts = widest(g.Hosts)
 	vs.Spec.Http = t.ownPages()
 	held := false
 	for _, a := range t.audiences() {
@@ -100,6 +101,14 @@ func (t *translation) edgeOf(g crd.Gateway) *networkingv1.VirtualService {
 		}
 	}
 	return vs
+}
+
+// widest are hosts without those that a wildcard among them takes in: Istio
+// refuses an object that names one twice, and the routes are those of all.
+func widest(hosts []string) []string {
+	return slices.DeleteFunc(slices.Clone(hosts), func(h string) bool {
+		return slices.ContainsFunc(hosts, func(o string) bool { return o != h && covers(o, h) })
+	})
 }
 
 // edgeRoutes are the Fleet's, or the one that stands for none.

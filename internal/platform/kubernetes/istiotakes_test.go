@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,5 +159,23 @@ func TestAPortThatIsNotThereIsSaid(t *testing.T) {
 		if complaint == "" && got != "" || !strings.Contains(got, complaint) {
 			t.Errorf("port %d: %q", port, got)
 		}
+	}
+}
+
+// Istio takes no host beside a wildcard that takes it in; whoever looks whose
+// routes those are is told of both.
+func TestAHostBesideItsWildcard(t *testing.T) {
+	w := newWorld(t, "web")
+	w.in.Fleet.Spec.Edge.Gateways[0].Hosts = []string{"live.example.com", "*.example.com", "*.eu.example.com", "example.com", "live.example.org"}
+	if found := w.refused(); len(found) > 0 {
+		t.Error(strings.Join(found, "\n"))
+	}
+	objects, _ := Translate(w.in)
+	vs := objects.Edges[0]
+	if got := strings.Join(vs.Spec.Hosts, " "); got != "*.example.com example.com live.example.org" {
+		t.Errorf("routes %s", got)
+	}
+	if got := RoutedBy(vs.ObjectMeta).Spec.Hosts; !slices.Equal(got, w.in.Fleet.Spec.Edge.Gateways[0].Hosts) {
+		t.Errorf("says that it routes %s", got)
 	}
 }

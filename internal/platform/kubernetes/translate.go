@@ -127,9 +127,6 @@ func Translate(in Input) (Objects, []Condition) {
 		}
 	}
 	out.Edges = t.edges()
-	for _, vs := range out.Edges {
-		t.weigh(vs)
-	}
 	t.pinAll()
 	for _, name := range slices.Sorted(maps.Keys(t.pinned)) {
 		out.Services = append(out.Services, t.pinned[name])

@@ -249,9 +249,33 @@ func TestAFleetThatOutgrowsAnObjectSaysSo(t *testing.T) {
 		w.open(fmt.Sprintf("r%d", i), services[i], "2")
 	}
 	objects, conditions := Translate(w.in)
+	if len(conditions) != 1 || conditions[0].Type != TooLarge || !conditions[0].Blocks || !strings.Contains(conditions[0].Message, "without those of pass.r") {
+		t.Errorf("%+v", conditions)
+	}
+	switched, _ := json.Marshal(Edges(w.in)[0])
 	data, err := json.Marshal(objects.Edges[0])
-	if err != nil || len(conditions) != 1 || conditions[0].Type != TooLarge || len(data) < maxEdge {
-		t.Errorf("%d bytes, %v, %+v", len(data), err, conditions)
+	if err != nil || len(data) > maxEdge || string(switched) != string(data) {
+		t.Errorf("%d bytes, and %d of a switch, %v", len(data), len(switched), err)
+	}
+	for name, c := range map[string]struct {
+		release string
+		status  uint32
+		stamp   string
+	}{"everybody": {"", 0, "baseline"}, "who has a pass": {"r0", 0, "r0"}, "who has the last one": {"r4", 503, ""}} {
+		q := request{authority: "live.example.com", path: "/service-200", method: "GET"}
+		if c.release != "" {
+			q.claims = map[string]string{"iss": "greenroom", "greenroom_release": c.release, "greenroom_uid": "uid-" + c.release}
+		}
+		r := w.proxy.pick(t, objects.Edges[0], q)
+		if r.DirectResponse.GetStatus() != c.status || r.Headers.Request.GetSet()["x-greenroom-release"] != c.stamp {
+			t.Errorf("%s gets %s", name, r.Name)
+		}
+	}
+	for i := range 200 { // one that takes all of the fleet's routes, twice each
+		w.in.Callbacks = append(w.in.Callbacks, Callback{Token: fmt.Sprintf("T%d", i), Base: "https://live.example.com/.greenroom/cb/T", Release: "r0", UID: "uid-r0", Paths: []string{"/"}, Methods: []string{"POST"}})
+	}
+	if data, err := json.Marshal(Edges(w.in)[0]); err != nil || len(data) > maxEdge {
+		t.Errorf("with callback addresses %d bytes, %v", len(data), err)
 	}
 }
 

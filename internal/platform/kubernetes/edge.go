@@ -50,9 +50,9 @@ type audience struct {
 	canary   string                           // stamp
 }
 
-// maxEdge is how large a VirtualService may be as JSON, in bytes, with room for
+// maxRoutes is how large a VirtualService may be as JSON, in bytes, with room for
 // what the API server keeps beside it.
-const maxEdge = 1 << 20
+const maxRoutes = 1 << 20
 
 func (t *translation) edges() []*networkingv1.VirtualService {
 	var out []*networkingv1.VirtualService
@@ -124,7 +124,7 @@ func (t *translation) fill(vs *networkingv1.VirtualService) {
 		}
 		ordinary = append(ordinary, t.routesFor(a)...)
 	}
-	r := &room{needs: weight(ordinary), left: maxEdge - weight(ordinary)}
+	r := &room{needs: weight(ordinary), left: maxRoutes - weight(ordinary)}
 	var shown []*v1alpha3.HTTPRoute
 	for _, a := range holders {
 		routes := t.routesFor(a)
@@ -134,8 +134,8 @@ func (t *translation) fill(vs *networkingv1.VirtualService) {
 		shown = append(shown, routes...)
 	}
 	vs.Spec.Http = slices.Concat(t.ownPages(r), shown, ordinary)
-	if r.needs > maxEdge {
-		message := fmt.Sprintf("with %d routes for each open release it takes about %d bytes, more than the %d that fit.", len(t.edgeRoutes()), r.needs, maxEdge)
+	if r.needs > maxRoutes {
+		message := fmt.Sprintf("with %d routes for each open release it takes about %d bytes, more than the %d that fit.", len(t.edgeRoutes()), r.needs, maxRoutes)
 		if len(r.without) > 0 {
 			message += " It is written without those of " + strings.Join(slices.Compact(r.without), ", ") + "."
 		}

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -66,6 +67,20 @@ func (t *translation) meshOf(s crd.Service) *networkingv1.VirtualService {
 
 func hasPort(s *corev1.Service, number int) bool {
 	return slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == number })
+}
+
+// weighMesh says when the objects for calls between services come near what the
+// API server takes. They have their matches in common, so one speaks for all.
+func (t *translation) weighMesh(all []*networkingv1.VirtualService) {
+	if len(all) == 0 {
+		return
+	}
+	largest := slices.MaxFunc(all, func(a, b *networkingv1.VirtualService) int { return cmp.Compare(len(a.Spec.Http), len(b.Spec.Http)) })
+	if size := weight(largest.Spec.Http); size > maxRoutes {
+		t.say(Condition{Type: TooLarge, Object: "VirtualService " + largest.Namespace + "/" + largest.Name, Blocks: true,
+			Message: fmt.Sprintf("with %d versions that views differ in, it and its like take about %d bytes each, more than the %d that fit.", len(t.callers), size, maxRoutes),
+			Remedy:  "Abort a release, or bring fewer services in one."})
+	}
 }
 
 // meshPort makes the routes for one port of a service.

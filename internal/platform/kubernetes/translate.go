@@ -126,6 +126,7 @@ func Translate(in Input) (Objects, []Condition) {
 			out.Mesh = append(out.Mesh, vs)
 		}
 	}
+	t.weighMesh(out.Mesh)
 	out.Edges = t.edges()
 	t.pinAll()
 	for _, name := range slices.Sorted(maps.Keys(t.pinned)) {

@@ -254,7 +254,7 @@ func TestAFleetThatOutgrowsAnObjectSaysSo(t *testing.T) {
 	}
 	switched, _ := json.Marshal(Edges(w.in)[0])
 	data, err := json.Marshal(objects.Edges[0])
-	if err != nil || len(data) > maxEdge || string(switched) != string(data) {
+	if err != nil || len(data) > maxRoutes || string(switched) != string(data) {
 		t.Errorf("%d bytes, and %d of a switch, %v", len(data), len(switched), err)
 	}
 	for name, c := range map[string]struct {
@@ -274,8 +274,32 @@ func TestAFleetThatOutgrowsAnObjectSaysSo(t *testing.T) {
 	for i := range 200 { // one that takes all of the fleet's routes, twice each
 		w.in.Callbacks = append(w.in.Callbacks, Callback{Token: fmt.Sprintf("T%d", i), Base: "https://live.example.com/.greenroom/cb/T", Release: "r0", UID: "uid-r0", Paths: []string{"/"}, Methods: []string{"POST"}})
 	}
-	if data, err := json.Marshal(Edges(w.in)[0]); err != nil || len(data) > maxEdge {
+	if data, err := json.Marshal(Edges(w.in)[0]); err != nil || len(data) > maxRoutes {
 		t.Errorf("with callback addresses %d bytes, %v", len(data), err)
+	}
+}
+
+// Every version that views differ in is told apart in the routes of every service.
+func TestAReleaseThatOutgrowsAnObjectSaysSo(t *testing.T) {
+	var services []string
+	for i := range 600 {
+		services = append(services, fmt.Sprintf("service-%d", i))
+	}
+	for _, n := range []int{20, 600} {
+		w := newWorld(t, services...)
+		w.in.Fleet.Spec.Edge.Routes = w.in.Fleet.Spec.Edge.Routes[600:]
+		var brings []string
+		for _, s := range services[:n] {
+			brings = append(brings, s, "2")
+		}
+		w.open("r42", brings...)
+		objects, conditions := Translate(w.in)
+		data, err := json.Marshal(objects.Mesh[0])
+		t.Logf("a release of %d services: %d bytes, weighed %d", n, len(data), weight(objects.Mesh[0].Spec.Http))
+		said := len(conditions) == 1 && conditions[0].Type == TooLarge && conditions[0].Blocks && strings.Contains(conditions[0].Message, fmt.Sprintf("with %d versions", 2*n))
+		if err != nil || said != (n == 600) || said != (len(data) > maxRoutes) || len(conditions) > 1 {
+			t.Errorf("a release of %d services: %d bytes, %v, %+v", n, len(data), err, conditions)
+		}
 	}
 }
 

@@ -3,7 +3,9 @@ package kubernetes
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -386,6 +388,36 @@ func TestValueSurvivesTheAPIServer(t *testing.T) {
 }
 
 // Nothing is taken for a state that is none.
+// A state that takes in another release leaves room for a rollback, whoever makes
+// it and whatever the reason.
+func TestALargeStateLeavesRoomForARollback(t *testing.T) {
+	w := newWorld(t, "web")
+	w.open("r1", "web", "2")
+	w.promote("r1")
+	pad := func(bytes int) { // a version that is remembered
+		w.in.Value.Templates["web@1"] = Template{Hash: hashOf("web", "1"), Images: map[string]string{"web": strings.Repeat("x", bytes)}}
+	}
+	pad(maxValue - spare - w.in.Value.size())
+	before := w.in.Value
+	before.Templates = maps.Clone(before.Templates)
+	w.open("r2", "web", "3")
+	var refused *release.Refused
+	if err := w.in.Value.Opens(before); !errors.As(err, &refused) || !strings.Contains(refused.Remedy, "spec.history") {
+		t.Errorf("r2 takes %d bytes after %d: %v", w.in.Value.size(), before.size(), err)
+	}
+	if err := before.Opens(before); err != nil {
+		t.Errorf("what is no larger: %v", err)
+	}
+	by := release.Actor{Who: strings.Repeat("w", 1000), Why: strings.Repeat("\x01", 1000)}
+	back, err := before.State.Rollback("r1", by, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := EncodeValue(before.With(back)); err != nil {
+		t.Errorf("a rollback is refused: %v", err)
+	}
+}
+
 func TestNoValue(t *testing.T) {
 	w := newWorld(t, "web", "chat")
 	whole, err := EncodeValue(w.in.Value)

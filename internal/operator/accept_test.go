@@ -1,6 +1,7 @@
 package operator_test
 
 import (
+	"errors"
 	"testing"
 
 	networkingapi "istio.io/api/networking/v1alpha3"
@@ -43,6 +44,35 @@ func testBadFleet(t *testing.T, cluster *operatortest.Cluster) {
 		t.Fatal(err)
 	}
 	r.gone(&networkingv1.VirtualService{}, "greenroom.live.mesh.chat")
+}
+
+// What a Fleet may say of time, and Istio has no word for, keeps nobody from
+// rolling back: Istio's definition refuses an edge with a timeout of none.
+func testNoTimeout(t *testing.T, cluster *operatortest.Cluster) {
+	r := newRig(t, cluster, "api")
+	r.fleet("api")
+	r.serves("baseline")
+	r.release("r1", "2", "api")
+	r.phase("r1", "Previewing")
+	if _, err := r.api.Promote(t.Context(), "r1", api.Promote{}); err != nil {
+		t.Fatal(err)
+	}
+	r.change(func(f *crd.Fleet) {
+		f.Spec.Services[0].Timeout, f.Spec.Services[0].Retries = "0s", &crd.Retries{PerTryTimeout: "1ms"}
+		f.Spec.Edge.Routes[0].Timeout, f.Spec.Edge.Routes[0].CORS = "0s", &crd.CORS{AllowOrigins: []string{"*"}, MaxAge: "0s"}
+	})
+	r.until("the edge says what the Fleet says", func() error {
+		var vs networkingv1.VirtualService
+		err := r.get(&vs, r.edge())
+		if last := len(vs.Spec.Http) - 1; err == nil && vs.Spec.Http[last].CorsPolicy == nil {
+			err = errors.New("it says nothing of CORS")
+		}
+		return err
+	})
+	if _, err := r.api.Rollback(t.Context(), "r1", api.Asked{}); err != nil {
+		t.Fatal(err)
+	}
+	r.serves("baseline")
 }
 
 func (r *rig) change(how func(*crd.Fleet)) {

@@ -162,8 +162,8 @@ func podsOf(w *world, service, hash string) []*corev1.Pod {
 		return nil
 	}
 	var out []*corev1.Pod
-	for _, p := range w.pods {
-		if p.Labels[kubernetes.HashLabel] == hash && strings.HasPrefix(p.Name, r.Metadata.Name+"-") {
+	for _, p := range w.pods[r.Metadata.Name] {
+		if p.Labels[kubernetes.HashLabel] == hash {
 			out = append(out, p)
 		}
 	}

@@ -140,6 +140,9 @@ func (e *Engine) open(ctx context.Context, w *world, r *crd.Release, by release.
 			out.Opened = map[string]int64{}
 		}
 		out.Opened[r.Name] = r.Generation
+		if err := out.Opens(v); err != nil {
+			return v, err
+		}
 		return out, nil
 	})
 	return after.State.Revision != before, nil, err

@@ -27,7 +27,7 @@ func TestFleet(t *testing.T) {
 	t.Parallel()
 	tell(t, 2, []story{
 		{"release", testRelease}, {"deletion", testDeletion}, {"restart", testRestart}, {"lost state", testLostState},
-		{"drift", testDrift}, {"foreign routes", testForeign}, {"promoted by hand", testByHand}, {"break glass", testBreakGlass}, {"no guard", testGuard}, {"a Fleet with mistakes", testBadFleet}, {"foreign routes later", testForeignLater},
+		{"drift", testDrift}, {"foreign routes", testForeign}, {"promoted by hand", testByHand}, {"break glass", testBreakGlass}, {"no guard", testGuard}, {"a Fleet with mistakes", testBadFleet}, {"a Fleet without a timeout", testNoTimeout}, {"foreign routes later", testForeignLater},
 		{"forgotten", testForgotten}, {"failed", testFailed}, {"finalizer", testFinalizer}, {"abandoned", testAbandoned}, {"second fleet", testSecondFleet},
 		{"orphaned image", testOrphan}, {"an image over another", testTwoImages}, {"handover", testHandover}, {"routes on their way", testViews},
 		{"notifications", testNotify}, {"hold", testHold}, {"callback", testCallback}, {"what waits", testWaits},

@@ -28,7 +28,7 @@ type world struct {
 	fleet    *crd.Fleet
 	releases []*crd.Release // of this fleet, the oldest first
 	seen     map[string]kubernetes.Seen
-	pods     []*corev1.Pod              // of its Rollouts
+	pods     map[string][]*corev1.Pod   // by Rollout
 	services map[string]*corev1.Service // by the fleet's name for the service
 	ours     []kubernetes.Object        // what greenroom has made for the fleet: Services, and of Istio's objects the metadata
 
@@ -186,13 +186,12 @@ func (w *world) readPods(ctx context.Context, c client.Reader, known *rolloutCac
 			return fmt.Errorf("read %T: %w", list, err)
 		}
 	}
-	byRollout := map[string][]*corev1.Pod{}
+	w.pods = map[string][]*corev1.Pod{}
 	owner := owners(sets)
 	for i := range pods.Items {
 		p := &pods.Items[i]
 		if name := owner[controllerOf(p)]; name != "" {
-			byRollout[name] = append(byRollout[name], p)
-			w.pods = append(w.pods, p)
+			w.pods[name] = append(w.pods[name], p)
 		}
 	}
 	setsOf := map[string][]*metav1.PartialObjectMetadata{}
@@ -220,7 +219,7 @@ func (w *world) readPods(ctx context.Context, c client.Reader, known *rolloutCac
 		}
 		one := kubernetes.Seen{
 			Rollout: r, Template: r.Spec.Template, FormerImage: r.Metadata.Annotations[kubernetes.FormerImageAnnotation],
-			Pods: kubernetes.ReadPods(byRollout[name]), Deadline: deadline(setsOf[name], r.Status.BlueGreen.ActiveSelector),
+			Pods: kubernetes.ReadPods(w.pods[name]), Deadline: deadline(setsOf[name], r.Status.BlueGreen.ActiveSelector),
 		}
 		if ref := r.Spec.WorkloadRef; ref != nil && ref.Kind == "Deployment" {
 			if d, there := deploymentOf[ref.Name]; there {

@@ -15,7 +15,7 @@ var ErrStale = errors.New("the release has changed since it was shown")
 // Refused is returned when a rule forbids what was asked. The State stays as
 // it was.
 type Refused struct {
-	Rule   string // a short word for programs: phase, ready, verify, base, stamps, checklist, approvals, freeze, lock, time, reason, canary, name, version, busy, fleet, condition
+	Rule   string // a short word for programs: phase, ready, verify, base, stamps, checklist, approvals, freeze, lock, time, reason, canary, name, version, busy, fleet, state, condition
 	Reason string
 	Remedy string // what to do about it
 }

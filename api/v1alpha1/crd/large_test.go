@@ -27,6 +27,85 @@ func TestTheLargestFleet(t *testing.T) {
 	}
 }
 
+// The same of a Fleet that has the most of all else, too.
+func TestTheFullestFleet(t *testing.T) {
+	server := newAPIServer(t)
+	long := "0000000000000000000000000000000000000000000000000000000000d1h1m"
+	fleet := large(600, 400, 1)
+	spec := fleet["spec"].(map[string]any)
+	var all []any
+	for i := range 200 {
+		all = append(all, last(i+1))
+	}
+	for i, one := range spec["services"].([]any) {
+		s := one.(map[string]any)
+		s["drain"], s["timeout"], s["retries"] = long, long, map[string]any{"attempts": int64(2), "perTryTimeout": long}
+		if i >= 200 { // none calls itself
+			s["calls"] = all
+		}
+	}
+	edge := spec["edge"].(map[string]any)
+	for _, one := range edge["routes"].([]any) {
+		r := one.(map[string]any)
+		r["timeout"], r["retries"], r["cors"] = long, map[string]any{"attempts": int64(2), "perTryTimeout": long}, map[string]any{"allowOrigins": []any{"*"}, "maxAge": long}
+	}
+	var gateways, freezes, items, notify []any
+	for i := range 16 {
+		var hosts []any
+		for h := range 100 {
+			hosts = append(hosts, fmt.Sprintf("%s.g%d-%d.example.com", strings.Repeat("host.", 45), i, h))
+		}
+		gateways = append(gateways, map[string]any{"name": fmt.Sprintf("istio-ingress/g%d", i), "hosts": hosts, "selector": map[string]any{"istio": "ingress"}})
+	}
+	for i := range 50 {
+		name := fmt.Sprintf("name-%d", i)
+		freezes = append(freezes, map[string]any{"name": name, "weekly": map[string]any{"from": "Fri 16:00", "to": "Mon 08:00"}})
+		items = append(items, map[string]any{"name": name, "text": strings.Repeat("あ", 1000)})
+	}
+	for i := range 20 {
+		notify = append(notify, map[string]any{"name": fmt.Sprintf("name-%d", i), "kind": "slack", "url": "https://example.com/" + strings.Repeat("x", 1900), "timeout": "10s"})
+	}
+	edge["gateways"], spec["notify"], spec["release"] = gateways, notify, map[string]any{"freezes": freezes, "checklist": items}
+	if errs := server.refuses(t, fleet, nil); len(errs) > 0 {
+		t.Error(strings.Join(errs, "\n"))
+	}
+	spec["services"].([]any)[599].(map[string]any)["calls"] = append(all[1:], last(600))
+	if errs := strings.Join(server.refuses(t, fleet, nil), "\n"); !strings.Contains(errs, last(600)+" calls itself") {
+		t.Errorf("got %q", errs)
+	}
+}
+
+// A Release, too, is taken as large as its definition allows.
+func TestTheLargestRelease(t *testing.T) {
+	server := newAPIServer(t)
+	var services, checklist []any
+	for i := range 600 {
+		services = append(services, map[string]any{"name": last(i + 1), "version": strings.Repeat("1", 64), "image": "registry.example.com/" + last(i+1) + "@sha256:" + strings.Repeat("0", 64), "apply": true})
+	}
+	for i := range 50 {
+		checklist = append(checklist, map[string]any{"name": fmt.Sprintf("name-%d", i), "text": strings.Repeat("あ", 1000)})
+	}
+	hooks := map[string]any{}
+	for _, moment := range []string{"prepare", "verify", "settle", "rollback", "abort"} {
+		var list []any
+		for i := range 20 {
+			list = append(list, map[string]any{"name": fmt.Sprintf("%s-%030d", "name", i), "job": "job", "timeout": "0d1h1m1s"})
+		}
+		hooks[moment] = list
+	}
+	made := func() map[string]any {
+		return map[string]any{"apiVersion": "greenroom.dev/v1alpha1", "kind": "Release", "metadata": map[string]any{"name": "r42"},
+			"spec": map[string]any{"fleet": "live", "rollbackWindow": "1d1h", "keep": "1d1h", "services": services, "checklist": checklist, "hooks": hooks}}
+	}
+	if errs := server.refuses(t, made(), made()); len(errs) > 0 {
+		t.Error(strings.Join(errs, "\n"))
+	}
+	delete(services[599].(map[string]any), "image")
+	if errs := strings.Join(server.refuses(t, made(), made()), "\n"); !strings.Contains(errs, last(600)+" has none") {
+		t.Errorf("got %q", errs)
+	}
+}
+
 // BenchmarkRules is what the API server takes to check the rules of a Fleet of
 // 300 services and as many routes, by its own code: of one whose status is
 // written, which a switch waits for, and of one whose spec is.

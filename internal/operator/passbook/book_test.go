@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -301,6 +302,32 @@ func testBounds(w world) {
 	}
 	if _, _, err := b.Mint(w.Context(), Request{Release: "r42", UID: "u1", Subject: "ada", By: "bob", Life: time.Hour}, later); !errors.Is(err, ErrFull) {
 		w.Errorf("one more than fit: %v", err)
+	}
+	w.delete(&corev1.ConfigMap{})
+	w.delete(&corev1.Secret{})
+	testFull(w, w.open(later), later)
+}
+
+// What is full by what its passes say can still be told that one is revoked.
+func testFull(w world, b *Book, now time.Time) {
+	const n = 1000
+	many := make([]Pass, n)
+	for i := range many {
+		many[i] = Pass{ID: fmt.Sprint(i), Release: "r42", Subject: strings.Repeat("s", maxList/n-250), Expires: now.Add(time.Hour)}
+	}
+	text, err := json.Marshal(many)
+	if err != nil || len(text) > maxList {
+		w.Fatalf("%d bytes, %v", len(text), err)
+	}
+	many[0].Subject += strings.Repeat("s", maxList-len(text))
+	if err := b.change(w.Context(), now, func([]Pass) ([]Pass, error) { return many, nil }); err != nil {
+		w.Fatal(err)
+	}
+	if _, _, err := b.Mint(w.Context(), Request{Release: "r42", UID: "u1", Subject: "ada", By: "bob", Life: time.Hour}, now); !errors.Is(err, ErrFull) {
+		w.Errorf("one more than fits: %v", err)
+	}
+	if _, err := b.Revoke(w.Context(), "7", "bob", "it was passed on", now); err != nil || !slices.Contains(b.Revoked(now), "7") {
+		w.Errorf("one of a full list is revoked: %v", err)
 	}
 }
 

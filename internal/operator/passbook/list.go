@@ -36,7 +36,8 @@ type Pass struct {
 // The bounds of the list. The API server takes about a MiB.
 const (
 	maxPasses = 2000
-	maxList   = 900 << 10 // bytes, as JSON
+	maxList   = 900 << 10  // bytes, as JSON, with a pass more
+	maxTold   = 1020 << 10 // the same, with what is told of those that were revoked: that is never refused before
 )
 
 // remember is how long a pass stays in the list after its end.
@@ -59,8 +60,9 @@ func decodeList(object *corev1.ConfigMap) (list, error) {
 	return l, nil
 }
 
-// with returns the list with other passes, or ErrFull.
-func (l list) with(passes []Pass) (list, error) {
+// with returns the list with other passes, or ErrFull where they take more than
+// most bytes.
+func (l list) with(passes []Pass, most int) (list, error) {
 	if passes == nil {
 		passes = []Pass{}
 	}
@@ -68,9 +70,9 @@ func (l list) with(passes []Pass) (list, error) {
 	if err != nil {
 		return list{}, fmt.Errorf("writing down the passes: %w", err)
 	}
-	if len(passes) > maxPasses || len(text) > maxList {
+	if len(passes) > maxPasses || len(text) > most {
 		return list{}, fmt.Errorf("%w: %d passes take %d bytes, and %d and %d are the most; let them hold for a shorter time, since each is remembered for %d days after its end",
-			ErrFull, len(passes), len(text), maxPasses, maxList, remember/(24*time.Hour))
+			ErrFull, len(passes), len(text), maxPasses, most, remember/(24*time.Hour))
 	}
 	next := list{object: l.object.DeepCopy(), passes: passes}
 	next.object.Data = map[string]string{passesField: string(text)}
@@ -93,7 +95,7 @@ func (b *Book) readList(ctx context.Context) (list, error) {
 
 // createList makes an empty list, or reads the one that was made meanwhile.
 func (b *Book) createList(ctx context.Context) (list, error) {
-	empty, err := list{object: &corev1.ConfigMap{ObjectMeta: meta(b.fleet)}}.with(nil)
+	empty, err := list{object: &corev1.ConfigMap{ObjectMeta: meta(b.fleet)}}.with(nil, maxList)
 	if err != nil {
 		return list{}, err
 	}
@@ -139,6 +141,7 @@ func (b *Book) change(ctx context.Context, now time.Time, change func([]Pass) ([
 		l := b.list
 		b.mu.RUnlock()
 		passes := slices.DeleteFunc(slices.Clone(l.passes), func(p Pass) bool { return forgotten(p, now) })
+		most, kept := maxTold, len(passes)
 		passes, err := change(passes)
 		if errors.Is(err, errUnchanged) {
 			return nil
@@ -146,7 +149,10 @@ func (b *Book) change(ctx context.Context, now time.Time, change func([]Pass) ([
 		if err != nil {
 			return err
 		}
-		next, err := l.with(passes)
+		if len(passes) > kept {
+			most = maxList
+		}
+		next, err := l.with(passes, most)
 		if err != nil {
 			return err
 		}

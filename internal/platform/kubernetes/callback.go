@@ -37,8 +37,9 @@ const hidden = `/[.]greenroom/cb/.*(%2[eEfF5]|%5[cC]|%00|%3[bB]|;|//|\\).*`
 
 // callbacks are the routes of callback addresses: exact about path and method,
 // and rewritten to what a service knows. What is not among them falls to
-// greenroom's own pages, where nothing is called.
-func (t *translation) callbacks() []*v1alpha3.HTTPRoute {
+// greenroom's own pages, where nothing is called; so does what there is no room
+// for.
+func (t *translation) callbacks(r *room) []*v1alpha3.HTTPRoute {
 	var out []*v1alpha3.HTTPRoute
 	for n, c := range t.Callbacks {
 		stamp, ok := PassOpens(t.Value.State, c.Release, c.UID)
@@ -49,17 +50,21 @@ func (t *translation) callbacks() []*v1alpha3.HTTPRoute {
 			stamp = t.Value.State.Default
 		}
 		a := audience{name: fmt.Sprintf("%s.%d", callbackRoute, n), stamp: stamp, callback: true}
+		var own []*v1alpha3.HTTPRoute
 		for p, path := range c.Paths {
-			for i, r := range t.edgeRoutes() {
-				narrow, whole, ok := t.narrower(strings.TrimSuffix(path, "/"), c.Methods, r)
+			for i, one := range t.edgeRoutes() {
+				narrow, whole, ok := t.narrower(strings.TrimSuffix(path, "/"), c.Methods, one)
 				if !ok {
 					continue
 				}
-				out = append(out, t.callbackRoutes(a, c, p, i, narrow)...)
+				own = append(own, t.callbackRoutes(a, c, p, i, narrow)...)
 				if whole {
 					break // what comes behind takes nothing any more
 				}
 			}
+		}
+		if r.takes("a callback address of "+c.Release, own) {
+			out = append(out, own...)
 		}
 	}
 	if len(out) == 0 {

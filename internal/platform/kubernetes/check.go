@@ -23,11 +23,16 @@ func Check(f *crd.Fleet) []Condition {
 	if len(names) == 0 {
 		c.say("spec.services", "a fleet has at least one service.", "Write services: [{name: web}].")
 	}
+	called := make(map[string]string, len(names)) // by Kubernetes Service
 	for i, s := range f.Spec.Services {
 		at := fmt.Sprintf("spec.services[%d]", i)
 		if slices.Contains(names[:i], s.Name) {
 			c.say(at, "there are two services called "+s.Name+".", "Give one another name.")
 		}
+		if o, taken := called[serviceName(s)]; taken && o != s.Name {
+			c.say(at, o+" and "+s.Name+" are both the Kubernetes Service "+serviceName(s)+", and Istio routes calls to it for one of them alone.", "Name another one in service:, or leave one of the two out.")
+		}
+		called[serviceName(s)] = s.Name
 		for _, callee := range s.Calls {
 			if !slices.Contains(names, callee) {
 				c.say(at+".calls", "no service is called "+callee+".", "Name one of the fleet's: "+strings.Join(names, ", ")+".")
@@ -64,6 +69,7 @@ func (c *checker) edge(e crd.Edge, services []string) {
 		if len(g.Hosts) == 0 {
 			c.say(at+".hosts", "it is empty.", "Write the fleet's hosts there.")
 		}
+		c.gateway(at, g)
 		for _, h := range g.Hosts {
 			if h == "*" {
 				c.say(at+".hosts", "* takes every host, and passes would be sent to all of them.", "Name the fleet's own hosts.")
@@ -83,6 +89,7 @@ func (c *checker) edge(e crd.Edge, services []string) {
 		}
 		c.duration(at+".timeout", r.Timeout, 0, day)
 		c.retries(at+".retries", r.Retries)
+		c.route(at, r)
 		if r.CORS != nil {
 			c.duration(at+".cors.maxAge", r.CORS.MaxAge, 0, 30*day)
 		}
@@ -139,6 +146,7 @@ func (c *checker) retries(at string, r *crd.Retries) {
 	if r != nil {
 		c.duration(at+".perTryTimeout", r.PerTryTimeout, time.Millisecond, day)
 	}
+	c.retryOn(at, r)
 }
 
 // duration checks a length of time that may be left out.

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,28 @@ func TestCheck(t *testing.T) {
 		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Selector = nil }, "labels of the gateway's pods"},
 		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Hosts = nil }, "fleet's hosts"},
 		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Hosts = []string{"*"} }, "takes every host"},
+		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Name = "istio-ingress/public.v2" }, "no routes for a Gateway called istio-ingress/public.v2"},
+		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Name = "istio-ingress/" + strings.Repeat("x", 64) }, "at most 63"},
+		{func(f *crd.Fleet) {
+			f.Spec.Edge.Gateways[0].Hosts = []string{"Live.example.com", "*.example.com", "example.org.", "localhost", "10.0.0.1", "fd00::1"}
+		}, ""},
+		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Hosts = []string{"live.example.com:8443"} }, "without a port"},
+		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Hosts = []string{"my_app.example.com"} }, "my_app.example.com is no host"},
+		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Hosts = []string{"live.*.example.com"} }, "live.*.example.com is no host"},
+		{func(f *crd.Fleet) { f.Spec.Edge.Gateways[0].Hosts = []string{"app.1"} }, "app.1 is no host"},
+		{func(f *crd.Fleet) { f.Spec.Services[0].Service = "chat" }, "web and chat are both the Kubernetes Service chat"},
+		{func(f *crd.Fleet) {
+			f.Spec.Services[0].Retries = &crd.Retries{Attempts: 2, RetryOn: "5xx, reset,503,unavailable"}
+		}, ""},
+		{func(f *crd.Fleet) { f.Spec.Services[0].Retries = &crd.Retries{Attempts: 2, RetryOn: "5xx,refused"} }, `"refused" is nothing`},
+		{func(f *crd.Fleet) { f.Spec.Edge.Routes[0].Retries = &crd.Retries{Attempts: 2, RetryOn: "503,520"} }, `"520" is nothing`},
+		{func(f *crd.Fleet) { f.Spec.Edge.Routes[0].Methods = slices.Repeat([]string{"PROPFIND"}, 60) }, "more than the 512 that fit"},
+		{func(f *crd.Fleet) {
+			f.Spec.Edge.Routes[0].CORS = &crd.CORS{AllowOrigins: []string{"*"}, AllowMethods: []string{"GET", "*"}, AllowHeaders: []string{"X-A", "*"}}
+		}, ""},
+		{func(f *crd.Fleet) { f.Spec.Edge.Routes[0].CORS = &crd.CORS{AllowOrigins: []string{""}} }, "one is empty"},
+		{func(f *crd.Fleet) { f.Spec.Edge.Routes[0].CORS = &crd.CORS{AllowMethods: []string{"get"}} }, `"get" is no method`},
+		{func(f *crd.Fleet) { f.Spec.Edge.Routes[0].CORS = &crd.CORS{AllowHeaders: []string{"X-A, X-B"}} }, `"X-A, X-B" is no name`},
 		{func(f *crd.Fleet) { f.Spec.Edge.Routes = nil }, "needs routes"},
 		{func(f *crd.Fleet) { f.Spec.Edge.Routes[0].Service = "nobody" }, "no service is called nobody"},
 		{func(f *crd.Fleet) {

@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,9 +50,9 @@ type audience struct {
 	canary   string                           // stamp
 }
 
-// maxEdge is how large a VirtualService may be as JSON, in bytes, with room for
+// maxRoutes is how large a VirtualService may be as JSON, in bytes, with room for
 // what the API server keeps beside it.
-const maxEdge = 1 << 20
+const maxRoutes = 1 << 20
 
 func (t *translation) edges() []*networkingv1.VirtualService {
 	var out []*networkingv1.VirtualService
@@ -62,14 +64,31 @@ func (t *translation) edges() []*networkingv1.VirtualService {
 	return out
 }
 
-// weigh says when an object comes near what the API server takes: every open
-// release adds all of the fleet's routes to it.
-func (t *translation) weigh(vs *networkingv1.VirtualService) {
-	if size := proto.Size(&vs.Spec) * 3 / 2; size > maxEdge { // JSON says the same in about so much more
-		t.say(Condition{Type: TooLarge, Object: "VirtualService " + vs.Namespace + "/" + vs.Name, Blocks: true,
-			Message: fmt.Sprintf("with %d routes for each open release it takes about %d bytes, more than the %d that fit.", len(t.edgeRoutes()), size, maxEdge),
-			Remedy:  "Abort a release, join routes, or split the fleet."})
+// weight is about how many bytes routes take as JSON.
+func weight(routes []*v1alpha3.HTTPRoute) int {
+	size := 0
+	for _, r := range routes {
+		size += proto.Size(r) * 3 / 2 // JSON says the same in about so much more
 	}
+	return size
+}
+
+// room is what an edge has left for routes that few need.
+type room struct {
+	needs, left int      // bytes
+	without     []string // what did not fit
+}
+
+// takes reports whether there is room for some routes, and takes it.
+func (r *room) takes(name string, routes []*v1alpha3.HTTPRoute) bool {
+	size := weight(routes)
+	r.needs += size
+	if size > r.left {
+		r.without = append(r.without, name)
+		return false
+	}
+	r.left -= size
+	return true
 }
 
 // edgeOf makes the VirtualService of a Gateway. It holds every host and route
@@ -86,18 +105,72 @@ func (t *translation) edgeOf(g crd.Gateway) *networkingv1.VirtualService {
 		Spec:       v1alpha3.VirtualService{Hosts: slices.Clone(g.Hosts), Gateways: []string{g.Name}},
 	}
 	sayRoutes(vs)
-	vs.Spec.Http = t.ownPages()
-	held := false
-	for _, a := range t.audiences() {
-		if !a.holder && !a.callback && !held { // a hold is for ordinary users
-			vs.Spec.Http = append(vs.Spec.Http, t.holdRoutes()...)
-			held = true
-		}
-		for i, r := range t.edgeRoutes() {
-			vs.Spec.Http = append(vs.Spec.Http, t.edgeRoute(a, i, r))
-		}
-	}
+	vs.Spec.Hosts = widest(g.Hosts)
+	t.fill(vs)
 	return vs
+}
+
+// fill gives an edge its routes. Those for ordinary requests are always among
+// them: a switch, and a rollback most of all, must not fail for what a few are to
+// see. Of the rest, what would make the object larger than the API server takes is
+// left out, and said: every open release adds all of the fleet's routes.
+func (t *translation) fill(vs *networkingv1.VirtualService) {
+	var holders []audience
+	ordinary := t.holdRoutes() // a hold is for ordinary users
+	for _, a := range t.audiences() {
+		if a.holder {
+			holders = append(holders, a)
+			continue
+		}
+		ordinary = append(ordinary, t.routesFor(a)...)
+	}
+	r := &room{needs: weight(ordinary), left: maxRoutes - weight(ordinary)}
+	var shown []*v1alpha3.HTTPRoute
+	for _, a := range holders {
+		routes := t.routesFor(a)
+		if !r.takes(a.name, routes) {
+			routes = []*v1alpha3.HTTPRoute{leftOut(a)}
+		}
+		shown = append(shown, routes...)
+	}
+	vs.Spec.Http = slices.Concat(t.ownPages(r), shown, ordinary)
+	if r.needs > maxRoutes {
+		message := fmt.Sprintf("with %d routes for each open release it takes about %d bytes, more than the %d that fit.", len(t.edgeRoutes()), r.needs, maxRoutes)
+		if len(r.without) > 0 {
+			message += " It is written without those of " + strings.Join(slices.Compact(r.without), ", ") + "."
+		}
+		t.say(Condition{Type: TooLarge, Object: "VirtualService " + vs.Namespace + "/" + vs.Name, Blocks: true,
+			Message: message, Remedy: "Abort a release, join routes, or split the fleet."})
+	}
+}
+
+// routesFor are the fleet's routes for an audience.
+func (t *translation) routesFor(a audience) []*v1alpha3.HTTPRoute {
+	var out []*v1alpha3.HTTPRoute
+	for i, r := range t.edgeRoutes() {
+		out = append(out, t.edgeRoute(a, i, r))
+	}
+	return out
+}
+
+// leftOut answers an audience that there is no room for: what others get would
+// be taken for what it asks for.
+func leftOut(a audience) *v1alpha3.HTTPRoute {
+	return &v1alpha3.HTTPRoute{
+		Name:           a.name + ".left-out",
+		Match:          []*v1alpha3.HTTPMatchRequest{{Headers: a.headers}},
+		DirectResponse: &v1alpha3.HTTPDirectResponse{Status: 503, Body: text("The gateway has no room for the routes of " + a.stamp + ". kubectl greenroom status says what to do.\n")},
+		Headers: &v1alpha3.Headers{Response: &v1alpha3.Headers_HeaderOperations{Set: map[string]string{
+			"cache-control": "no-store", "content-type": "text/plain; charset=utf-8"}}},
+	}
+}
+
+// widest are hosts without those that a wildcard among them takes in: Istio
+// refuses an object that names one twice, and the routes are those of all.
+func widest(hosts []string) []string {
+	return slices.DeleteFunc(slices.Clone(hosts), func(h string) bool {
+		return slices.ContainsFunc(hosts, func(o string) bool { return o != h && covers(o, h) })
+	})
 }
 
 // edgeRoutes are the Fleet's, or the one that stands for none.
@@ -111,7 +184,7 @@ func (t *translation) edgeRoutes() []crd.Route {
 // ownPages are the routes below /.greenroom/, which no service ever sees. The
 // first tells who asks whether a switch has arrived here, the second whether the
 // routes of a view have: this object is written after those between services.
-func (t *translation) ownPages() []*v1alpha3.HTTPRoute {
+func (t *translation) ownPages(r *room) []*v1alpha3.HTTPRoute {
 	plain := &v1alpha3.Headers{Response: &v1alpha3.Headers_HeaderOperations{Set: map[string]string{
 		"cache-control": "no-store", "content-type": "text/plain; charset=utf-8"}}}
 	out := []*v1alpha3.HTTPRoute{{
@@ -137,7 +210,7 @@ func (t *translation) ownPages() []*v1alpha3.HTTPRoute {
 		pages.Headers = &v1alpha3.Headers{Request: &v1alpha3.Headers_HeaderOperations{
 			Set: map[string]string{"x-greenroom-fleet": t.Fleet.Namespace + "/" + t.Fleet.Name}}}
 	}
-	return append(append(out, t.callbacks()...), pages)
+	return append(append(out, t.callbacks(r)...), pages)
 }
 
 // mostViews bounds what a gateway answers about views, in bytes: Envoy takes no
@@ -357,7 +430,7 @@ func corsOf(c *crd.CORS) *v1alpha3.CorsPolicy {
 		return nil
 	}
 	out := &v1alpha3.CorsPolicy{
-		AllowMethods: c.AllowMethods, AllowHeaders: c.AllowHeaders, ExposeHeaders: c.ExposeHeaders, MaxAge: timeoutOf(c.MaxAge),
+		AllowMethods: c.AllowMethods, AllowHeaders: c.AllowHeaders, ExposeHeaders: c.ExposeHeaders, MaxAge: maxAgeOf(c.MaxAge),
 	}
 	for _, origin := range c.AllowOrigins {
 		if origin == "*" {
@@ -370,6 +443,15 @@ func corsOf(c *crd.CORS) *v1alpha3.CorsPolicy {
 		out.AllowCredentials = wrapped(*c.AllowCredentials)
 	}
 	return out
+}
+
+// maxAgeOf is how long an answer about CORS is remembered, as Istio takes it: whole
+// seconds, and at least one. Browsers that are told nothing remember it for five.
+func maxAgeOf(d v1alpha1.Duration) *durationpb.Duration {
+	if d == "" {
+		return nil
+	}
+	return durationpb.New(max(time.Second, wholly(duration(d), time.Second)))
 }
 
 // Served is the stamp that a Gateway's VirtualService, as it is in the

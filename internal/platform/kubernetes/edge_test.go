@@ -183,6 +183,31 @@ func TestTheLabelsOfTheGatewaysPodsDecide(t *testing.T) {
 	}
 }
 
+// Gateways of one name, of several namespaces, may have their pods in one, and
+// each pods of its own: what checks passes there must not take turns.
+func TestGatewaysOfOneName(t *testing.T) {
+	w := newWorld(t, "web")
+	w.in.Fleet.Spec.Edge.AccessLog = &crd.AccessLog{}
+	w.in.Fleet.Spec.Edge.Gateways = []crd.Gateway{
+		{Name: "team-a/public", Namespace: "gateways", Hosts: []string{"a.example.com"}, Selector: map[string]string{"istio": "a"}},
+		{Name: "team-b/public", Namespace: "gateways", Hosts: []string{"b.example.com"}, Selector: map[string]string{"istio": "b"}},
+		{Name: "team-b/more", Namespace: "gateways", Hosts: []string{"c.example.com"}, Selector: map[string]string{"istio": "b"}},
+		{Name: "gateways/public", Hosts: []string{"d.example.com"}, Selector: map[string]string{"istio": "d"}},
+	}
+	objects, _ := Translate(w.in)
+	if n := len(objects.RequestAuthentications); n != 3 || len(objects.AuthorizationPolicies) != n {
+		t.Errorf("%d and %d rules for 3 kinds of pods", n, len(objects.AuthorizationPolicies))
+	}
+	known := map[string]bool{}
+	for _, o := range objects.All() {
+		name := fmt.Sprintf("%T %s/%s", o, o.GetNamespace(), o.GetName())
+		if known[name] {
+			t.Errorf("%s is there twice", name)
+		}
+		known[name] = true
+	}
+}
+
 // What a gateway answers about views stays within what Envoy takes, and is
 // understood however many there are.
 func TestViewsText(t *testing.T) {

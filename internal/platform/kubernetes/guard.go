@@ -55,6 +55,10 @@ func (t *translation) workloads() []workload {
 		i := slices.IndexFunc(out, same)
 		if i < 0 {
 			i = len(out)
+			if slices.ContainsFunc(out, func(w workload) bool { return w.namespace == namespace && w.name == name }) {
+				of, _ := splitName(g.Name)
+				name = of + "." + name // no Gateway is called so: Istio takes none with a dot
+			}
 			out = append(out, workload{namespace: namespace, selector: g.Selector, name: name, ports: []string{}})
 		}
 		out[i].add(g.Ports)

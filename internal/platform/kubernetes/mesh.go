@@ -1,10 +1,13 @@
 package kubernetes
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
@@ -29,6 +32,11 @@ func (t *translation) meshOf(s crd.Service) *networkingv1.VirtualService {
 			Message: fmt.Sprintf("there is no Kubernetes Service %s.", serviceName(s)),
 			Remedy:  "Create it, or name another one in the Fleet's spec.services[].service."})
 		return nil
+	}
+	if s.Port != 0 && len(base.Spec.Ports) > 0 && !hasPort(base, s.Port) {
+		t.say(Condition{Type: ServiceMissing, Object: s.Name, Blocks: true,
+			Message: fmt.Sprintf("the Kubernetes Service %s has no port %d.", serviceName(s), s.Port),
+			Remedy:  "Name one of its ports in the Fleet's spec.services[].port, or leave it out."})
 	}
 	if t.foreignInMesh(s) && t.idle() && !t.begun(t.meta(t.Fleet.Namespace, "mesh", s.Name).Name) || !s.Fixed && !t.held(s.Name) {
 		return nil
@@ -55,6 +63,24 @@ func (t *translation) meshOf(s crd.Service) *networkingv1.VirtualService {
 		return nil
 	}
 	return vs
+}
+
+func hasPort(s *corev1.Service, number int) bool {
+	return slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == number })
+}
+
+// weighMesh says when the objects for calls between services come near what the
+// API server takes. They have their matches in common, so one speaks for all.
+func (t *translation) weighMesh(all []*networkingv1.VirtualService) {
+	if len(all) == 0 {
+		return
+	}
+	largest := slices.MaxFunc(all, func(a, b *networkingv1.VirtualService) int { return cmp.Compare(len(a.Spec.Http), len(b.Spec.Http)) })
+	if size := weight(largest.Spec.Http); size > maxRoutes {
+		t.say(Condition{Type: TooLarge, Object: "VirtualService " + largest.Namespace + "/" + largest.Name, Blocks: true,
+			Message: fmt.Sprintf("with %d versions that views differ in, it and its like take about %d bytes each, more than the %d that fit.", len(t.callers), size, maxRoutes),
+			Remedy:  "Abort a release, or bring fewer services in one."})
+	}
 }
 
 // meshPort makes the routes for one port of a service.

@@ -18,6 +18,11 @@ import (
 // maxEvents is how many events a Fleet's status keeps.
 const maxEvents = 50
 
+// maxWords is how much of each text of an event a Fleet's status keeps, in bytes. A
+// reason may come from an annotation, which takes 256 KiB, and a status that the
+// API server does not take any more would keep people from a rollback.
+const maxWords = 4000
+
 // readyCondition is False while something blocks promotions.
 const readyCondition = "Ready"
 
@@ -42,7 +47,7 @@ func ProjectFleet(old crd.FleetStatus, v Value, conditions []Condition, generati
 	}
 	for _, e := range v.State.Pending {
 		out.Events = append(out.Events, crd.Event{
-			Time: metav1.NewTime(e.Time), Type: e.Type, Release: e.Release, Who: e.Who, Why: e.Why, Message: e.Message,
+			Time: metav1.NewTime(e.Time), Type: e.Type, Release: e.Release, Who: cutText(e.Who, maxWords), Why: cutText(e.Why, maxWords), Message: cutText(e.Message, maxWords),
 			Revision: int64(v.State.Revision),
 		})
 	}
@@ -191,7 +196,7 @@ func ProjectConditions(old []metav1.Condition, conditions []Condition, generatio
 	summaries := Summarise(conditions)
 	for _, s := range summaries {
 		if s.Blocks && ready.Status == metav1.ConditionTrue {
-			ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, s.Type, cutText(s.Message)
+			ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, s.Type, cutText(s.Message, maxMessage)
 		}
 	}
 	set(ready)
@@ -200,14 +205,16 @@ func ProjectConditions(old []metav1.Condition, conditions []Condition, generatio
 		if s.Blocks {
 			reason = "BlocksPromotion"
 		}
-		set(metav1.Condition{Type: s.Type, Status: metav1.ConditionTrue, Reason: reason, Message: cutText(s.Message)})
+		set(metav1.Condition{Type: s.Type, Status: metav1.ConditionTrue, Reason: reason, Message: cutText(s.Message, maxMessage)})
 	}
 	return out
 }
 
-// cutText keeps a message within what a condition may hold.
-func cutText(s string) string {
-	const most = 32_000
+// maxMessage is how much a condition may hold, in bytes.
+const maxMessage = 32_000
+
+// cutText keeps a text within so many bytes.
+func cutText(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}

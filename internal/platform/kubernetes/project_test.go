@@ -1,9 +1,13 @@
 package kubernetes
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/greenroom-dev/greenroom/api/v1alpha1/crd"
 	"github.com/greenroom-dev/greenroom/internal/release"
 )
 
@@ -62,5 +66,24 @@ func TestPreparingReason(t *testing.T) {
 		if got := PreparingReason(c.r, v, c.seen, c.reason); got != c.want {
 			t.Errorf("%s with %q tells %q, want %q", c.r.Phase, c.reason, got, c.want)
 		}
+	}
+}
+
+// A reason comes from an annotation, as long as that may be. The status of a Fleet
+// has to be written all the same.
+func TestEventsOfManyWordsFitAStatus(t *testing.T) {
+	w := newWorld(t, "web")
+	var status crd.FleetStatus
+	for i := range maxEvents + 1 {
+		v := w.in.Value
+		v.State.Pending = []release.Event{{Time: noon, Type: "ReleaseOpened", Release: "r42", Who: "ada", Why: fmt.Sprint(i, strings.Repeat("あ", 80<<10)), Message: "opened"}}
+		var err error
+		if status, err = ProjectFleet(status, v, nil, 1, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := json.Marshal(status)
+	if err != nil || len(data) > maxValue || len(status.Events) != maxEvents || !strings.HasPrefix(status.Events[maxEvents-1].Why, fmt.Sprint(maxEvents, "ああ")) {
+		t.Errorf("%d events take %d bytes, %v", len(status.Events), len(data), err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -70,9 +71,13 @@ func mainPort(s crd.Service, base *corev1.Service) int {
 func (t *translation) leadTo(r *v1alpha3.HTTPRoute, s crd.Service, stamp string, port int) {
 	version := t.Value.State.Views[stamp].Versions[s.Name]
 	host, ok := t.destination(s, version)
-	if !ok {
+	switch {
+	case !ok:
 		r.DirectResponse = &v1alpha3.HTTPDirectResponse{Status: 503, Body: text(
 			fmt.Sprintf("%s has no version of %s that is known to run.\n", stamp, s.Name))}
+		return
+	case port == 0: // Istio refuses the object for it, with all other routes
+		r.DirectResponse = &v1alpha3.HTTPDirectResponse{Status: 503, Body: text(s.Name + " has no port for requests.\n")}
 		return
 	}
 	r.Route = []*v1alpha3.HTTPRouteDestination{{Destination: to(host, port)}}
@@ -97,7 +102,7 @@ func (t *translation) destination(s crd.Service, version string) (string, bool) 
 		return "", false
 	case s.Fixed || !t.held(s.Name):
 		return t.host(serviceName(s)), true
-	case version == "":
+	case version == "" || len(base.Spec.Ports) == 0: // a Service of our own would have none either, which cannot be
 		return "", false
 	}
 	hash := t.Value.Templates[version].Hash
@@ -167,7 +172,7 @@ func (t *translation) pin(s crd.Service, base *corev1.Service, hash string) stri
 func (t *translation) pinAll() {
 	for _, s := range t.Fleet.Spec.Services {
 		base, ok := t.Services[s.Name]
-		if !ok || s.Fixed || !t.inPlay(s.Name) {
+		if !ok || s.Fixed || !t.inPlay(s.Name) || len(base.Spec.Ports) == 0 {
 			continue
 		}
 		for _, stamp := range t.stamps {
@@ -244,18 +249,30 @@ func covers(a, b string) bool {
 	return a == b
 }
 
+// timeoutOf is a timeout as Istio takes one: whole milliseconds, and nothing for
+// 0s, since it refuses what is shorter than one.
 func timeoutOf(d v1alpha1.Duration) *durationpb.Duration {
-	if d == "" {
+	if duration(d) == 0 {
 		return nil
 	}
-	return durationpb.New(duration(d))
+	return durationpb.New(wholly(duration(d), time.Millisecond))
 }
 
+// wholly is a length of time in whole units, rounded up.
+func wholly(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit * unit }
+
+// retriesOf says nothing but that there are none where there are none: Istio
+// refuses to be told of what else.
 func retriesOf(r *crd.Retries) *v1alpha3.HTTPRetry {
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil
+	case r.Attempts == 0:
+		return &v1alpha3.HTTPRetry{}
 	}
-	return &v1alpha3.HTTPRetry{Attempts: int32(r.Attempts), PerTryTimeout: timeoutOf(r.PerTryTimeout), RetryOn: r.RetryOn}
+	return &v1alpha3.HTTPRetry{
+		Attempts: int32(r.Attempts), PerTryTimeout: timeoutOf(r.PerTryTimeout), RetryOn: strings.ReplaceAll(r.RetryOn, " ", ""),
+	}
 }
 
 func wrapped(b bool) *wrapperspb.BoolValue { return wrapperspb.Bool(b) }

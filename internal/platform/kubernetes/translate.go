@@ -126,10 +126,8 @@ func Translate(in Input) (Objects, []Condition) {
 			out.Mesh = append(out.Mesh, vs)
 		}
 	}
+	t.weighMesh(out.Mesh)
 	out.Edges = t.edges()
-	for _, vs := range out.Edges {
-		t.weigh(vs)
-	}
 	t.pinAll()
 	for _, name := range slices.Sorted(maps.Keys(t.pinned)) {
 		out.Services = append(out.Services, t.pinned[name])

@@ -3,7 +3,9 @@ package kubernetes
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -249,9 +251,57 @@ func TestAFleetThatOutgrowsAnObjectSaysSo(t *testing.T) {
 		w.open(fmt.Sprintf("r%d", i), services[i], "2")
 	}
 	objects, conditions := Translate(w.in)
+	if len(conditions) != 1 || conditions[0].Type != TooLarge || !conditions[0].Blocks || !strings.Contains(conditions[0].Message, "without those of pass.r") {
+		t.Errorf("%+v", conditions)
+	}
+	switched, _ := json.Marshal(Edges(w.in)[0])
 	data, err := json.Marshal(objects.Edges[0])
-	if err != nil || len(conditions) != 1 || conditions[0].Type != TooLarge || len(data) < maxEdge {
-		t.Errorf("%d bytes, %v, %+v", len(data), err, conditions)
+	if err != nil || len(data) > maxRoutes || string(switched) != string(data) {
+		t.Errorf("%d bytes, and %d of a switch, %v", len(data), len(switched), err)
+	}
+	for name, c := range map[string]struct {
+		release string
+		status  uint32
+		stamp   string
+	}{"everybody": {"", 0, "baseline"}, "who has a pass": {"r0", 0, "r0"}, "who has the last one": {"r4", 503, ""}} {
+		q := request{authority: "live.example.com", path: "/service-200", method: "GET"}
+		if c.release != "" {
+			q.claims = map[string]string{"iss": "greenroom", "greenroom_release": c.release, "greenroom_uid": "uid-" + c.release}
+		}
+		r := w.proxy.pick(t, objects.Edges[0], q)
+		if r.DirectResponse.GetStatus() != c.status || r.Headers.Request.GetSet()["x-greenroom-release"] != c.stamp {
+			t.Errorf("%s gets %s", name, r.Name)
+		}
+	}
+	for i := range 200 { // one that takes all of the fleet's routes, twice each
+		w.in.Callbacks = append(w.in.Callbacks, Callback{Token: fmt.Sprintf("T%d", i), Base: "https://live.example.com/.greenroom/cb/T", Release: "r0", UID: "uid-r0", Paths: []string{"/"}, Methods: []string{"POST"}})
+	}
+	if data, err := json.Marshal(Edges(w.in)[0]); err != nil || len(data) > maxRoutes {
+		t.Errorf("with callback addresses %d bytes, %v", len(data), err)
+	}
+}
+
+// Every version that views differ in is told apart in the routes of every service.
+func TestAReleaseThatOutgrowsAnObjectSaysSo(t *testing.T) {
+	var services []string
+	for i := range 600 {
+		services = append(services, fmt.Sprintf("service-%d", i))
+	}
+	for _, n := range []int{20, 600} {
+		w := newWorld(t, services...)
+		w.in.Fleet.Spec.Edge.Routes = w.in.Fleet.Spec.Edge.Routes[600:]
+		var brings []string
+		for _, s := range services[:n] {
+			brings = append(brings, s, "2")
+		}
+		w.open("r42", brings...)
+		objects, conditions := Translate(w.in)
+		data, err := json.Marshal(objects.Mesh[0])
+		t.Logf("a release of %d services: %d bytes, weighed %d", n, len(data), weight(objects.Mesh[0].Spec.Http))
+		said := len(conditions) == 1 && conditions[0].Type == TooLarge && conditions[0].Blocks && strings.Contains(conditions[0].Message, fmt.Sprintf("with %d versions", 2*n))
+		if err != nil || said != (n == 600) || said != (len(data) > maxRoutes) || len(conditions) > 1 {
+			t.Errorf("a release of %d services: %d bytes, %v, %+v", n, len(data), err, conditions)
+		}
 	}
 }
 
@@ -338,6 +388,36 @@ func TestValueSurvivesTheAPIServer(t *testing.T) {
 }
 
 // Nothing is taken for a state that is none.
+// A state that takes in another release leaves room for a rollback, whoever makes
+// it and whatever the reason.
+func TestALargeStateLeavesRoomForARollback(t *testing.T) {
+	w := newWorld(t, "web")
+	w.open("r1", "web", "2")
+	w.promote("r1")
+	pad := func(bytes int) { // a version that is remembered
+		w.in.Value.Templates["web@1"] = Template{Hash: hashOf("web", "1"), Images: map[string]string{"web": strings.Repeat("x", bytes)}}
+	}
+	pad(maxValue - spare - w.in.Value.size())
+	before := w.in.Value
+	before.Templates = maps.Clone(before.Templates)
+	w.open("r2", "web", "3")
+	var refused *release.Refused
+	if err := w.in.Value.Opens(before); !errors.As(err, &refused) || !strings.Contains(refused.Remedy, "spec.history") {
+		t.Errorf("r2 takes %d bytes after %d: %v", w.in.Value.size(), before.size(), err)
+	}
+	if err := before.Opens(before); err != nil {
+		t.Errorf("what is no larger: %v", err)
+	}
+	by := release.Actor{Who: strings.Repeat("w", 1000), Why: strings.Repeat("\x01", 1000)}
+	back, err := before.State.Rollback("r1", by, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := EncodeValue(before.With(back)); err != nil {
+		t.Errorf("a rollback is refused: %v", err)
+	}
+}
+
 func TestNoValue(t *testing.T) {
 	w := newWorld(t, "web", "chat")
 	whole, err := EncodeValue(w.in.Value)

@@ -29,6 +29,11 @@ const packFrom = 16 << 10
 // 1.5 MB, and status holds events and conditions beside it.
 const maxValue = 1 << 20
 
+// spare is what a Value leaves free of that while releases are opened. What comes
+// after says a little more than was there before (who, when, why), and a rollback
+// must not be refused for it.
+const spare = 64 << 10
+
 // Value is the state of a whole fleet as Fleet.status.state keeps it: one
 // value, written with the object's resourceVersion.
 type Value struct {
@@ -61,6 +66,25 @@ func (v Value) Opening(s release.State, templates map[string]Template) Value {
 	maps.Copy(known, templates)
 	v.Templates = known
 	return v.With(s)
+}
+
+// Opens reports, by a *release.Refused, that a Value is larger than the one before,
+// and leaves too little free.
+func (v Value) Opens(before Value) error {
+	size := v.size()
+	if size <= maxValue-spare || size <= before.size() {
+		return nil
+	}
+	return &release.Refused{Rule: "state", Remedy: "end releases that are open, set spec.history of the Fleet lower, or split the fleet",
+		Reason: fmt.Sprintf("the fleet's state would take %d bytes, more than the %d up to which releases are opened", size, maxValue-spare)}
+}
+
+func (v Value) size() int {
+	data, err := json.Marshal(v.With(v.State))
+	if err != nil {
+		return maxValue + 1 // EncodeValue says why
+	}
+	return len(data)
 }
 
 // Template is what makes a version in a cluster.

@@ -11,8 +11,10 @@ import (
 
 // statusWritten holds where an object is written by its status. The API server
 // takes from such a write nothing but the status, and from any other nothing of
-// it; and the operator writes no state without another revision.
-const statusWritten = "oldSelf.hasValue() && self.?status.?revision != oldSelf.?status.?revision"
+// it; and the operator writes no state without another revision. Numbers are
+// compared, not optional values: for what those cost an API server before 1.33
+// knows no bound, and takes no definition with such a rule.
+const statusWritten = "oldSelf.hasValue() && self.?status.?revision.orValue(0) != oldSelf.?status.?revision.orValue(0)"
 
 // many is a list of a spec with hundreds of members at most.
 type many struct {

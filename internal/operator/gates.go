@@ -87,6 +87,31 @@ func (e *Engine) gates(ctx context.Context, f *crd.Fleet) ([]gate, error) {
 	return out, nil
 }
 
+// findGates finds the pods that a switch which is made has to arrive at. The API
+// server may be away just then, and is asked again for as long as a switch may
+// take, unless it refuses to tell.
+func (e *Engine) findGates(ctx context.Context) ([]gate, error) {
+	ctx, cancel := context.WithTimeout(ctx, switchTimeout)
+	defer cancel()
+	again := time.NewTicker(lookEvery)
+	defer again.Stop()
+	var trouble error
+	for {
+		gates, err := e.gates(ctx, e.world.Load().fleet)
+		if err == nil || errors.Is(err, errNoGate) || refusedByServer(err) {
+			return gates, err
+		}
+		if trouble == nil || ctx.Err() == nil { // else the question was cut short, and what came before tells more
+			trouble = err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, trouble
+		}
+	}
+}
+
 // takesRequests reports whether a gateway's pod is one that is waited for.
 func takesRequests(p *corev1.Pod) bool {
 	return p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodRunning

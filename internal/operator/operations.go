@@ -111,10 +111,13 @@ func (e *Engine) switching(ctx context.Context, dryRun bool, do func() (api.Chan
 	if now == before && !out.Changed {
 		return out, nil
 	}
-	gates, unknown := e.gates(ctx, e.world.Load().fleet)
-	if unknown != nil {
+	gates, unknown := e.findGates(ctx)
+	switch {
+	case errors.Is(unknown, errNoGate) || refusedByServer(unknown):
 		out.Notes = append(out.Notes, "whether the switch has arrived is not known: "+unknown.Error())
 		return out, nil
+	case unknown != nil: // nor whether the edge could be written: its text, since it is not the switch that was not done in time
+		return out, fmt.Errorf("the switch is made, and whether it has arrived is not known: %s; look at the API server, greenroom goes on trying", unknown.Error())
 	}
 	if err := e.awaitGates(ctx, gates, now); err != nil {
 		return out, fmt.Errorf("the switch is made, and has not arrived everywhere: %w; look at istiod and these pods, greenroom goes on trying", err)

@@ -26,6 +26,7 @@ func TestPromote(t *testing.T) {
 		{"a view that was built meanwhile", testBuiltMeanwhile}, {"before the first look", testFirstLook},
 		{"a gateway's pod that goes", testGateGoes}, {"beside an old log", testOldLog},
 		{"what is counted", testCounted}, {"what a switch waits for", testSwitchWaits},
+		{"an API server that goes away behind a switch", testAwayBehindSwitch},
 	})
 }
 
@@ -315,4 +316,74 @@ func testSwitchWaits(t *testing.T, cluster *operatortest.Cluster) {
 		}
 	}
 	t.Errorf("a switch waits for %q, and not for %q alone", got, want)
+}
+
+// away is an API server that, behind a write of an edge, does not answer who asks
+// for a Gateway so many times.
+type away struct {
+	edge  string // its path
+	mu    sync.Mutex
+	times int
+	gone  bool // the edge was written
+}
+
+func (a *away) through(rt http.RoundTripper) http.RoundTripper {
+	return transport(func(r *http.Request) (*http.Response, error) {
+		if a.keepsFrom(r) {
+			return nil, errors.New("the API server is away")
+		}
+		return rt.RoundTrip(r)
+	})
+}
+
+func (a *away) keepsFrom(r *http.Request) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = a.gone || r.Method == http.MethodPatch && r.URL.Path == a.edge
+	if !a.gone || a.times == 0 || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/gateways/edge") {
+		return false
+	}
+	a.times--
+	return true
+}
+
+// behindTheNextSwitch sets how often it does not answer.
+func (a *away) behindTheNextSwitch(times int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.times, a.gone = times, false
+}
+
+// Whoever asks for a switch is told whether it has arrived. An API server that is
+// away for a moment is asked again; where it stays away nobody is told that all is
+// well, since the edge may be as it was.
+func testAwayBehindSwitch(t *testing.T, cluster *operatortest.Cluster) {
+	r := placeFleet(t, cluster, "api")
+	server := &away{edge: "/apis/networking.istio.io/v1/namespaces/" + r.ns + "/virtualservices/" + r.edge()}
+	r.config.Wrap(server.through)
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	r.fleet("api")
+	r.serves("baseline")
+	r.release("r1", "2", "api")
+	r.phase("r1", "Previewing")
+	r.promoted("r1")
+
+	server.behindTheNextSwitch(1)
+	out, err := r.api.Rollback(t.Context(), "r1", api.Asked{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := strings.Join(out.Notes, "; "); strings.Contains(notes, "not known") {
+		t.Errorf("it was away for a moment: %s", notes)
+	}
+
+	server.behindTheNextSwitch(1 << 30)
+	_, err = r.api.Promote(t.Context(), "r1", api.Promote{})
+	var answered *api.Error
+	if !errors.As(err, &answered) || !strings.Contains(answered.Detail, "the switch is made, and whether it has arrived is not known") {
+		t.Errorf("it stayed away: %v", err)
+	}
+	server.behindTheNextSwitch(0)
+	r.serves("r1")
 }

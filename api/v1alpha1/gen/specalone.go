@@ -11,8 +11,16 @@ import (
 
 // statusWritten holds where an object is written by its status. The API server
 // takes from such a write nothing but the status, and from any other nothing of
-// it; and the operator writes no state without another revision.
-const statusWritten = "oldSelf.hasValue() && self.?status.?revision != oldSelf.?status.?revision"
+// it; and the operator writes no state without another revision. Numbers are
+// compared, not optional values: for what those cost an API server before 1.33
+// knows no bound, and takes no definition with such a rule.
+const statusWritten = "oldSelf.hasValue() && self.?status.?revision.orValue(0) != oldSelf.?status.?revision.orValue(0)"
+
+// specKept holds where a write leaves the spec as it is. What stands there is
+// then nobody's to answer for: a definition with a stricter rule must not keep a
+// Fleet from its labels, its conditions or its deletion. The API server sees to
+// that by itself (ratcheting), but not with rules that name the old object.
+const specKept = "oldSelf.hasValue() && self.spec == oldSelf.value().spec"
 
 // many is a list of a spec with hundreds of members at most.
 type many struct {
@@ -101,7 +109,7 @@ func ofAll(list string, r apiextensions.ValidationRule) apiextensions.Validation
 
 // asked is a rule about a part of an object as one of its root.
 func asked(r apiextensions.ValidationRule, part, path string) apiextensions.ValidationRule {
-	r.Rule = statusWritten + " || (" + about(r.Rule, part) + ")"
+	r.Rule = statusWritten + " || (" + about(r.Rule, part) + ") || " + specKept // which costs as much as the rule, so last
 	r.MessageExpression = about(r.MessageExpression, part)
 	r.OptionalOldSelf = new(true)
 	r.FieldPath = path

@@ -181,8 +181,8 @@ type Service struct {
 	// Its pods have no sidecar: calls to it are routed by who calls, but what it
 	// calls itself is routed by nobody.
 	OutsideMesh bool `json:"outsideMesh,omitempty" jsonschema:"default=false"`
-	// How long a call from another service may take, up to 24h. Left out: as the
-	// mesh is set.
+	// How long a call from another service may take, up to 24h. Left out, or 0s: as
+	// the mesh is set.
 	Timeout v1alpha1.Duration `json:"timeout,omitempty" between:"0s,24h"`
 	// When a failed call from another service is sent again. Left out: as the
 	// mesh is set.

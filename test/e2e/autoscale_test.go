@@ -60,6 +60,7 @@ func (st *story) autoscaled(t *testing.T) {
 	st.unnoticed(t, func() {
 		st.kubectl(t, "patch", "hpa", "chat", "-n", st.fleet.Namespace, "--type=merge", "-p", fmt.Sprintf(`{"spec":{"minReplicas":%d}}`, both))
 		st.await(t, "the autoscaler to want more pods", podWait, func() error { return measures(former) })
+		st.await(t, "as many that serve", podWait, func() error { return has(former) }) // those that start are measured too
 		st.await(t, "as many of the preview, which nobody measures", podWait, func() error { return has(candidate) })
 		// The operator hears of pods a moment after whoever asks the API server.
 		st.await(t, "the promotion to be allowed", routeWait, func() error {
